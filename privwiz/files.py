@@ -1,0 +1,139 @@
+"""Files: opened, decoded and replaced the same way everywhere, with every failure told as a `DataError`."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from privwiz.errors import DataError
+
+__all__ = ["STANDARD", "FilePath", "ending", "read_lines", "read_text", "reading", "source_name", "writing"]
+
+FilePath: TypeAlias = str | os.PathLike[str]
+
+STANDARD = "-"
+"""The path that means standard input or standard output."""
+
+
+def source_name(path: FilePath) -> str:
+    """Return what error messages call this file: the path as given."""
+    return "standard input" if path == STANDARD else os.fspath(path)
+
+
+def ending(path: FilePath) -> str:
+    """Return the ending of a path in lower case, such as ``".csv"``; ``""`` if it has none.
+
+    >>> ending("Edges.CSV")
+    '.csv'
+    """
+    return Path(path).suffix.lower()
+
+
+@contextmanager
+def reading(path: FilePath) -> Iterator[BinaryIO]:
+    """Open a file, or standard input for ``"-"``, to read bytes.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, a directory, forbidden or fails while it is read.
+    """
+    if path == STANDARD:
+        yield sys.stdin.buffer
+        return
+    try:
+        with _open(path, "rb") as file:
+            yield file
+    except OSError as error:
+        raise _data_error(error, path) from None
+
+
+def read_lines(path: FilePath) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text file with their line ends, without a leading byte order mark.
+
+    Raises
+    ------
+    DataError
+        As `reading`, and with the line if it holds a zero byte or is not UTF-8.
+    """
+    with reading(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                wrong = f"byte 0x{line[error.start]:02x} is not UTF-8; save the file as UTF-8"
+                raise DataError(wrong, source=source_name(path), line=number) from None
+            if "\0" in text:
+                raise DataError("a zero byte: not a text file; save it as UTF-8", source=source_name(path), line=number)
+            yield text
+
+
+def read_text(path: FilePath) -> str:
+    """Return the text of a UTF-8 file; fails as `read_lines`."""
+    return "".join(read_lines(path))
+
+
+@contextmanager
+def writing(path: FilePath) -> Iterator[BinaryIO]:
+    """Open a file, or standard output for ``"-"``, to write bytes.
+
+    The file appears, or replaces the old one, in one step when the block ends; if the block fails, nothing has changed.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    if path == STANDARD:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        target = _resolved(path)
+        if target.exists() and not target.is_file():
+            with _open(target, "wb") as device:
+                yield device
+            return
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with _open(temporary, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    except FileNotFoundError:
+        raise DataError("its directory does not exist; create it first", source=os.fspath(path)) from None
+    except OSError as error:
+        raise _data_error(error, path) from None
+
+
+def _resolved(path: FilePath) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise OSError(0, str(error)) from None
+
+
+def _open(path: FilePath, mode: str) -> BinaryIO:
+    try:
+        return open(path, mode)  # type: ignore[return-value]  # noqa: PTH123 - Path.open would hide the name as given
+    except ValueError as error:
+        raise OSError(0, str(error)) from None
+
+
+def _data_error(error: OSError, path: FilePath) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        what = "no such file; check the path"
+    elif isinstance(error, IsADirectoryError):
+        what = "a directory; give a file"
+    else:
+        what = f"{error.strerror or error}; check the path and its permissions"
+    return DataError(what, source=os.fspath(path))
