@@ -1,0 +1,464 @@
+"""Circles: communities of friends at several resolutions, with names that people recognise and ids that stay."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from privwiz.communities import Labels, best_community, canonical_labels, leiden, louvain, match_groups
+from privwiz.errors import DataError, UnknownFriend
+from privwiz.graphs import EgoNetwork
+from privwiz.naming import PERSONAL_FIELDS, CircleName, attribute_holders, circle_names, field_text
+from privwiz.words import check_language
+
+__all__ = [
+    "MIN_SIZE",
+    "RESOLUTIONS",
+    "Circle",
+    "Circles",
+    "Coverage",
+    "assign_friend",
+    "attribute_circles",
+    "check_resolutions",
+    "community_members",
+    "find_circles",
+]
+
+MIN_SIZE = 3
+"""Communities of fewer friends are no circles."""
+
+RESOLUTIONS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""From a few large circles to many small ones."""
+
+_MAX_ATTRIBUTE_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """A group of friends.
+
+    Parameters
+    ----------
+    id : str
+        Stays with the circle as the network grows.
+    level : int
+        Position of its resolution in `Circles.resolutions`; -1 for a circle of friends who share an attribute.
+    members : tuple of str
+        Ids of friends, sorted.
+    name, name_zh : str
+        What people read, in English and Chinese.
+    lists_people : bool
+        Whether the name names or counts members, so that it has to change with them.
+    """
+
+    id: str
+    level: int
+    members: tuple[str, ...]
+    name: str
+    name_zh: str
+    lists_people: bool = False
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def text(self, language: str = "en") -> str:
+        """Return the name in ``language`` (``"en"`` or ``"zh"``)."""
+        return self.name_zh if language == "zh" else self.name
+
+
+class _Found(NamedTuple):
+    """A community that is large enough to be a circle, and the circle that it continues, if any."""
+
+    level: int
+    positions: npt.NDArray[np.intp]
+    members: tuple[str, ...]
+    old: Circle | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many friends the circles reach.
+
+    Parameters
+    ----------
+    covered, total, isolated : int
+        Friends in at least one circle; all friends; friends without ties to other friends.
+    """
+
+    covered: int
+    total: int
+    isolated: int
+
+    def text(self, language: str = "en") -> str:
+        """Say it in ``language`` (``"en"`` or ``"zh"``).
+
+        >>> Coverage(331, 347, 14).text()
+        '331 of 347 friends are in a circle. 14 have no mutual friend. 2 are in groups too small for a circle.'
+        >>> Coverage(5, 5, 0).text("zh")
+        '5 位好友中有 5 位属于某个圈子。'
+
+        Raises
+        ------
+        DataError
+            If the language is not known.
+        """
+        chinese = check_language(language) == "zh"
+        small = self.total - self.covered - self.isolated
+        if chinese:
+            parts = [f"{self.total} 位好友中有 {self.covered} 位属于某个圈子。"]
+            parts += [f"{self.isolated} 位没有共同好友。"] * (self.isolated > 0)
+            parts += [f"{small} 位所在的小组太小，不成圈子。"] * (small > 0)
+            return "".join(parts)
+        parts = [f"{self.covered} of {self.total} friends {_are(self.covered)} in a circle."]
+        parts += [f"{self.isolated} {'has' if self.isolated == 1 else 'have'} no mutual friend."] * (self.isolated > 0)
+        parts += [f"{small} {_are(small)} in groups too small for a circle."] * (small > 0)
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Circles:
+    """The circles of one network at every resolution. Iterates circles, level by level, the largest of a level first.
+
+    Parameters
+    ----------
+    resolutions : tuple of float, length k
+        One per level.
+    friends : tuple of str, length n
+        As in the network.
+    labels : int32 array of shape (k, n)
+        Number of each friend's community per level, 0 for the largest; of equals, the one with the first friend has the lower
+        number. Everybody has one, if need be alone. Read-only. Numbers change as the network grows; ids stay.
+    circles : tuple of `Circle`
+        The communities of at least `MIN_SIZE` friends: on each level those numbered 0, 1, 2 ... in this order.
+    isolated : int
+        Number of friends without ties to other friends.
+    last_id : int
+        The largest number given to a circle so far; none is given again.
+    """
+
+    resolutions: tuple[float, ...]
+    friends: tuple[str, ...]
+    labels: Labels
+    circles: tuple[Circle, ...]
+    isolated: int = 0
+    last_id: int = 0
+
+    def __post_init__(self) -> None:
+        self.labels.setflags(write=False)
+
+    def __repr__(self) -> str:
+        return f"<Circles: {len(self.circles)} circles of {len(self.friends)} friends at {len(self.resolutions)} resolutions>"
+
+    def __iter__(self) -> Iterator[Circle]:
+        return iter(self.circles)
+
+    def __len__(self) -> int:
+        return len(self.circles)
+
+    def __getitem__(self, circle_id: str) -> Circle:
+        """Return the circle of this id.
+
+        Raises
+        ------
+        DataError
+            If there is no such circle.
+        """
+        for circle in self.circles:
+            if circle.id == circle_id:
+                return circle
+        raise DataError(
+            f"there is no circle {circle_id!r}; its friends may have left it, look the circle up in the list of circles"
+        )
+
+    def level(self, k: int) -> tuple[Circle, ...]:
+        """Return the circles at level ``k``, the largest first; circle number c holds the friends labelled c.
+
+        Raises
+        ------
+        DataError
+            If there is no such level.
+        """
+        if not 0 <= k < len(self.resolutions):
+            raise DataError(f"there is no level {k}; the levels are 0 to {len(self.resolutions) - 1}")
+        return self._levels[k]
+
+    @cached_property
+    def _levels(self) -> tuple[tuple[Circle, ...], ...]:
+        return tuple(tuple(circle for circle in self.circles if circle.level == k) for k in range(len(self.resolutions)))
+
+    def of(self, friend: str) -> tuple[Circle, ...]:
+        """Return the circles that a friend is in, level by level.
+
+        Raises
+        ------
+        UnknownFriend
+            If the friend is not in the network.
+        """
+        i = bisect_left(self.friends, friend)
+        if self.friends[i : i + 1] != (friend,):
+            raise UnknownFriend(friend)
+        return tuple(level[c] for level, c in zip(self._levels, self.labels[:, i].tolist(), strict=True) if c < len(level))
+
+    def distinct(self) -> tuple[Circle, ...]:
+        """Return one circle for each set of members: the one on the first level that has it."""
+        first: dict[tuple[str, ...], Circle] = {}
+        for circle in self.circles:
+            first.setdefault(circle.members, circle)
+        return tuple(first.values())
+
+    @property
+    def coverage(self) -> Coverage:
+        """How many friends are in a circle, on whatever level."""
+        covered = {friend for level in self._levels for circle in level for friend in circle.members}
+        return Coverage(len(covered), len(self.friends), self.isolated)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as data for a JSON document; `from_dict` reads it."""
+        from privwiz.circles_json import write_circles
+
+        return write_circles(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], network: EgoNetwork | None = None) -> "Circles":
+        """Read what `to_dict` wrote.
+
+        Parameters
+        ----------
+        document : mapping
+            A parsed JSON document.
+        network : EgoNetwork, optional
+            If given, its friends must be those of the circles.
+
+        Raises
+        ------
+        DataError
+            If the document is of another format, damaged or contradicts itself, or is about other friends.
+        """
+        from privwiz.circles_json import read_circles
+
+        circles = read_circles(document)
+        if network is not None and circles.friends != network.friends:
+            raise DataError("these circles are of other friends than the network; find the circles of this network")
+        return circles
+
+
+def find_circles(
+    network: EgoNetwork,
+    *,
+    seed: int = 0,
+    method: Literal["leiden", "networkx"] = "leiden",
+    resolutions: Sequence[float] = RESOLUTIONS,
+    previous: Circles | None = None,
+) -> Circles:
+    """Find the circles of a network at several resolutions.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+        Circles come from the ties, by their strength; profiles only name them.
+    seed : int
+        Equal seeds give equal circles.
+    method : {"leiden", "networkx"}
+        Leiden through igraph (`privwiz.communities.leiden`), or the slow and plain Louvain of networkx.
+    resolutions : sequence of float
+        One level each; the higher, the smaller the circles.
+    previous : Circles, optional
+        The circles of the network as it was. The search starts from them (Leiden only), and a circle takes over the id of the old
+        circle that it is paired with by the one-to-one matching of largest total overlap on its level, if their Jaccard index is
+        at least .1. Friends may have come and gone.
+
+    Raises
+    ------
+    DataError
+        If a resolution is not a finite number above 0, one comes twice, or the method is not known.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> from privwiz.graphs import ego_network
+    >>> cliques = nx.disjoint_union(nx.complete_graph(4), nx.complete_graph(3))
+    >>> cliques.add_edges_from(("ego", friend) for friend in list(cliques))
+    >>> for circle in find_circles(ego_network(cliques, "ego"), resolutions=[1]):
+    ...     print(circle.id, circle.members, circle.name)
+    c1 ('0', '1', '2', '3') Circle of 0, 1 and 2 others
+    c2 ('4', '5', '6') Circle of 4, 5 and 6
+    """
+    gammas = check_resolutions(resolutions)
+    if method == "leiden":
+        labels = leiden(network, gammas, seed, None if previous is None else _start(network, gammas, previous))
+    elif method == "networkx":
+        labels = louvain(network, gammas, seed)
+    else:
+        raise DataError(f"method {method!r} is not known; use 'leiden' or 'networkx'")
+    kept = [{} for _ in gammas] if previous is None else _successors(network, gammas, labels, previous)
+    return _assemble(network, gammas, labels, kept, 0 if previous is None else previous.last_id)
+
+
+def assign_friend(circles: Circles, network: EgoNetwork, friend: str) -> Circles:
+    """Put one new friend into circles at once, by its ties; all others stay where they are.
+
+    On each level the friend joins the community that it has the most ties with beyond chance, or stays alone if there is none
+    (`privwiz.communities.best_community`). Ids and names stay, except for names that list people. Much cheaper than
+    `find_circles` and nearly as good; call ``find_circles(..., previous=...)`` when there is time.
+
+    Parameters
+    ----------
+    circles : Circles
+        Of the network without the friend.
+    network : EgoNetwork
+        With the friend.
+    friend : str
+        Who is new.
+
+    Raises
+    ------
+    UnknownFriend
+        If the friend is not in the network.
+    DataError
+        If the circles are of other friends than the rest of the network.
+    """
+    place = network.index(friend)
+    if network.friends[:place] + network.friends[place + 1 :] != circles.friends:
+        raise DataError(
+            f"these circles are not of the network without {friend!r}; add one friend at a time, or find the circles again"
+        )
+    before = np.insert(circles.labels, place, circles.labels.max(axis=1, initial=-1) + 1, axis=1)
+    for level, gamma in zip(before, circles.resolutions, strict=True):
+        level[place] = best_community(network, place, level, gamma)
+    labels = np.array([canonical_labels(level) for level in before], dtype=np.int32).reshape(before.shape)
+    kept = [
+        {int(number[raw == c][0]): circle for c, circle in enumerate(circles.level(k))}
+        for k, (raw, number) in enumerate(zip(before, labels, strict=True))
+    ]
+    return _assemble(network, circles.resolutions, labels, kept, circles.last_id, keep_names=True)
+
+
+def attribute_circles(network: EgoNetwork) -> tuple[Circle, ...]:
+    """Return the friends who share one attribute as circles, for every attribute of at least 3 and less than 80 % of all friends.
+
+    The largest first; level -1; ids such as ``"a:school=538"``. No circle is made of the fields in
+    `privwiz.naming.PERSONAL_FIELDS`.
+
+    Examples
+    --------
+    >>> from privwiz.graphs import build_ego_network
+    >>> network = build_ego_network("me", "abcd", [], dict.fromkeys("abc", {"school": "PKU"}))
+    >>> for circle in attribute_circles(network):
+    ...     print(circle.id, circle.members, circle.name, circle.name_zh)
+    a:school=PKU ('a', 'b', 'c') All with school PKU 学校为 PKU 的好友
+    """
+    found = [
+        Circle(
+            f"a:{field}={value}",
+            -1,
+            tuple(network.friends[i] for i in friends),
+            f"All with {field_text(field)} {value}",
+            f"{field_text(field, 'zh')}为 {value} 的好友",
+        )
+        for (field, value), friends in attribute_holders(network, at_least=MIN_SIZE).items()
+        if field not in PERSONAL_FIELDS and len(friends) < _MAX_ATTRIBUTE_SHARE * network.n
+    ]
+    return tuple(sorted(found, key=lambda circle: (-len(circle), circle.id)))
+
+
+def check_resolutions(resolutions: Sequence[float]) -> tuple[float, ...]:
+    """Return the resolutions as numbers.
+
+    Raises
+    ------
+    DataError
+        If there is none, one is not a finite number above 0, or one comes twice.
+    """
+    try:
+        gammas = tuple(float(gamma) for gamma in resolutions)
+    except (TypeError, ValueError):
+        gammas = ()
+    if not gammas or not all(0 < gamma < float("inf") for gamma in gammas) or len(set(gammas)) < len(gammas):
+        raise DataError(f"resolutions are {resolutions!r}; give different finite numbers above 0, such as [0.5, 1]")
+    return gammas
+
+
+def community_members(level: Labels) -> list[npt.NDArray[np.intp]]:
+    """Return the positions of the members of each community that is large enough to be a circle, community 0 first.
+
+    >>> [group.tolist() for group in community_members(np.array([1, 0, 0, 2, 0, 1, 1], dtype=np.int32))]
+    [[1, 2, 4], [0, 5, 6]]
+    """
+    sizes = np.bincount(level)
+    ends = np.cumsum(sizes[sizes >= MIN_SIZE])
+    return np.split(np.argsort(level, kind="stable")[: ends[-1]], ends[:-1]) if len(ends) else []
+
+
+def _start(network: EgoNetwork, resolutions: Sequence[float], previous: Circles) -> Labels:
+    """Each friend's community in ``previous``; who or whatever level is new starts alone."""
+    start = np.tile(-1 - np.arange(network.n, dtype=np.int32), (len(resolutions), 1))
+    position = {friend: i for i, friend in enumerate(previous.friends)}
+    pairs = [(i, position[friend]) for i, friend in enumerate(network.friends) if friend in position]
+    here, there = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    for k, gamma in enumerate(resolutions):
+        if gamma in previous.resolutions:
+            start[k, here] = previous.labels[previous.resolutions.index(gamma), there]
+    return start
+
+
+def _successors(network: EgoNetwork, resolutions: Sequence[float], labels: Labels, previous: Circles) -> list[dict[int, Circle]]:
+    """Return for each level which of its communities continues which old circle."""
+    position = {friend: i for i, friend in enumerate(dict.fromkeys((*network.friends, *previous.friends)))}
+    successors = []
+    for gamma, level in zip(resolutions, labels, strict=True):
+        old = previous.level(previous.resolutions.index(gamma)) if gamma in previous.resolutions else ()
+        members = [np.array([position[friend] for friend in circle.members]) for circle in old]
+        pairs = match_groups(members, community_members(level), len(position))
+        successors.append({new: old[k] for new, k in pairs.items()})
+    return successors
+
+
+def _assemble(
+    network: EgoNetwork,
+    resolutions: tuple[float, ...],
+    labels: Labels,
+    kept: Sequence[Mapping[int, Circle]],
+    last_id: int,
+    *,
+    keep_names: bool = False,
+) -> Circles:
+    """Make circles of the communities; ``kept`` says per level which of them continue which old circle."""
+    found = [
+        _Found(k, group, tuple(network.friends[i] for i in group.tolist()), kept[k].get(c))
+        for k, level in enumerate(labels)
+        for c, group in enumerate(community_members(level))
+    ]
+    names = _names_that_stay(found) if keep_names else {}
+    rest = [number for number in range(len(found)) if number not in names]
+    names.update(zip(rest, circle_names(network, [found[number].positions for number in rest], names.values()), strict=True))
+    circles = []
+    for number, (k, _, members, old) in enumerate(found):
+        if old is None:
+            last_id += 1
+        en, zh, lists_people = names[number]
+        circles.append(Circle(f"c{last_id}" if old is None else old.id, k, members, en, zh, lists_people))
+    return Circles(resolutions, network.friends, labels, tuple(circles), int((network.degree == 0).sum()), last_id)
+
+
+def _names_that_stay(found: Sequence[_Found]) -> dict[int, CircleName]:
+    """Return the names that are kept, by position in ``found``: all but those about people that have changed.
+
+    Where circles of one name are no longer the same people, the one that has not changed keeps it.
+    """
+    names: dict[int, CircleName] = {}
+    owner: dict[CircleName, tuple[str, ...]] = {}
+    for changed in (False, True):
+        for number, (_, _, members, old) in enumerate(found):
+            if old is not None and changed == (old.members != members) and not (changed and old.lists_people):
+                name = CircleName(old.name, old.name_zh, old.lists_people)
+                if owner.setdefault(name, members) == members:
+                    names[number] = name
+    return names
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,0 +1,97 @@
+"""Circles as JSON documents of the format ``privwiz.circles/1``."""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from privwiz.circles import Circle, Circles, check_resolutions, community_members
+from privwiz.communities import Labels, canonical_labels
+from privwiz.errors import DataError
+from privwiz.strict_json import expect
+
+__all__ = ["FORMAT", "read_circles", "write_circles"]
+
+FORMAT = "privwiz.circles/1"
+
+_ID = re.compile(r"c([1-9][0-9]{0,17})")
+
+
+def write_circles(circles: Circles) -> dict[str, Any]:
+    """Return circles as data for a JSON document. Members are not repeated: they follow from the labels."""
+    return {
+        "format": FORMAT,
+        "resolutions": list(circles.resolutions),
+        "friends": list(circles.friends),
+        "labels": circles.labels.tolist(),
+        "circles": [
+            {"id": circle.id, "name": circle.name, "name_zh": circle.name_zh, "lists_people": circle.lists_people}
+            for circle in circles
+        ],
+        "isolated": circles.isolated,
+        "last_id": circles.last_id,
+    }
+
+
+def read_circles(document: Mapping[str, Any]) -> Circles:
+    """Read what `write_circles` wrote.
+
+    Raises
+    ------
+    DataError
+        If the document is of another format, damaged, or contradicts itself.
+    """
+    found = expect(document, dict, "circles").get("format")
+    if found != FORMAT:
+        raise DataError(f"the format of the circles is {found!r:.60}; {FORMAT!r} is needed here, find the circles again")
+    resolutions = check_resolutions(
+        [expect(gamma, float, "a resolution") for gamma in expect(document.get("resolutions"), list, "'resolutions'")]
+    )
+    friends = tuple(expect(friend, str, "a friend") for friend in expect(document.get("friends"), list, "'friends'"))
+    if any(before >= after for before, after in pairwise(friends)):
+        raise DataError("the friends of the circles are not sorted or come twice; the file was damaged, find the circles again")
+    labels = _read_labels(expect(document.get("labels"), list, "'labels'"), len(resolutions), len(friends))
+    isolated, last_id = (expect(document.get(name), int, f"{name!r}") for name in ("isolated", "last_id"))
+    if not 0 <= isolated <= len(friends):
+        raise DataError(f"the number of isolated friends is {isolated}; it must lie in 0..{len(friends)}")
+    groups = [(k, group) for k, level in enumerate(labels) for group in community_members(level)]
+    rows = expect(document.get("circles"), list, "'circles'")
+    if len(rows) != len(groups):
+        raise DataError(
+            f"there are {len(rows)} circles, but {len(groups)} by the labels; the file was damaged, find the circles again"
+        )
+    circles = tuple(
+        _read_circle(expect(row, dict, "a circle"), k, tuple(friends[i] for i in group.tolist()), last_id)
+        for row, (k, group) in zip(rows, groups, strict=True)
+    )
+    if len({circle.id for circle in circles}) < len(circles):
+        raise DataError("two circles have the same id; the file was damaged, find the circles again")
+    return Circles(resolutions, friends, labels, circles, isolated, last_id)
+
+
+def _read_labels(levels: list[Any], k: int, n: int) -> Labels:
+    if len(levels) != k:
+        raise DataError(f"there are labels for {len(levels)} levels, but {k} resolutions; find the circles again")
+    for level in levels:
+        row = expect(level, list, "the labels of a level")
+        if len(row) != n or not all(type(label) is int and 0 <= label < n for label in row):
+            raise DataError(
+                f"the labels of a level must be {n} numbers from 0 to {n - 1}, one per friend; find the circles again"
+            )
+    labels = np.array(levels, dtype=np.int32).reshape(k, n)
+    if any((canonical_labels(level) != level).any() for level in labels):
+        raise DataError("communities are not numbered from the largest down; the file was damaged, find the circles again")
+    return labels
+
+
+def _read_circle(row: Mapping[str, Any], level: int, members: tuple[str, ...], last_id: int) -> Circle:
+    circle_id, name, name_zh = (expect(row.get(key), str, f"{key!r} of a circle") for key in ("id", "name", "name_zh"))
+    number = _ID.fullmatch(circle_id)
+    if number is None or int(number[1]) > last_id:
+        raise DataError(f"{circle_id!r:.60} is not the id of a circle up to 'c{last_id}'; find the circles again")
+    lists_people = row.get("lists_people")
+    if type(lists_people) is not bool:
+        raise DataError(f"'lists_people' of circle {circle_id!r} is {lists_people!r:.40}; it must be true or false")
+    return Circle(circle_id, level, members, name, name_zh, lists_people)
