@@ -9,7 +9,7 @@ __all__ = ["expect", "read_json"]
 
 T = TypeVar("T")
 
-_KINDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
+_KINDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "an object", bool: "true or false"}
 
 
 def read_json(text: str, format_name: str) -> dict[str, Any]:
