@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from privwiz.graphs import EgoNetwork
 
@@ -109,6 +108,8 @@ def match_groups(old: Sequence[Ints], new: Sequence[Ints], n: int) -> dict[int, 
     >>> match_groups([np.array([0, 1, 2]), np.array([3, 4])], [np.array([4, 5]), np.array([0, 1])], 6)
     {0: 1, 1: 0}
     """
+    from scipy.optimize import linear_sum_assignment  # half a second to load, and needed only as a network grows
+
     if not old or not new:
         return {}
     before, after = (np.full(n, -1), np.full(n, -1))

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from privwiz.circles import MIN_SIZE, Circles
 from privwiz.errors import DataError
@@ -155,8 +154,9 @@ def _tails(network: EgoNetwork) -> Ints:
 
 def _rank(values: Floats | Ints) -> Floats:
     """Return the share of values that are smaller, equal ones counted half, so that the order of the friends does not count."""
-    rank: Floats = (rankdata(values) - 0.5) / max(len(values), 1)
-    return rank
+    _, at, count = np.unique(values, return_inverse=True, return_counts=True)
+    smaller = np.cumsum(count) - count
+    return np.asarray((smaller + count / 2)[at] / max(len(values), 1))
 
 
 def _position(network: EgoNetwork) -> dict[str, Floats]:
