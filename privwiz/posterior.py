@@ -1,0 +1,298 @@
+"""The mathematics of the wizard: what is believed about every cell, given any mixture of answers.
+
+The latent value z[j, i] of item j and friend i says how likely the user allows it: ``P(allow) = sigmoid(z)``. A *row* is a
+friend, or a group of friends that can be asked about at once; a group's latent is the mean of its members'. The prior over all
+latents is Gaussian,
+
+    E z[j, r] = mean[j, r]
+    Cov(z[j, r], z[k, s]) = shared[r, s] + [j = k] specific[r, s] + trust mean[j, r] mean[k, s]
+
+so that one array over rows serves every pair of items, and no matrix over all cells is ever made.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.special import expit, ndtr, ndtri
+
+__all__ = [
+    "LatentModel",
+    "Observations",
+    "Posterior",
+    "bound_weight",
+    "condition",
+    "contributions",
+    "posterior_mean",
+    "predict",
+    "prior_covariance",
+    "prior_variance",
+    "probability",
+    "project",
+    "share_shift",
+]
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+
+PROBIT_VARIANCE = 2.56
+"""Variance of the Gaussian that a logistic variable resembles (1.6 squared); turns shares into latents and back."""
+
+LOGISTIC_GAUSSIAN = np.pi / 8
+"""MacKay, "The evidence framework applied to classification networks", Neural Computation 4(5), 1992, eq. 10."""
+
+_TOLERANCE = 1e-3
+_MOST_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatentModel:
+    """The Gaussian prior over the latents of J items and R rows.
+
+    Parameters
+    ----------
+    mean : float array of shape (J, R)
+    shared, specific : float arrays of shape (R, R)
+        Covariance that all items have in common, and what each item has for itself.
+    trust : float
+        Variance of the scale of ``mean``: how far this user may follow it more or less than the average user.
+    """
+
+    mean: Floats
+    shared: Floats
+    specific: Floats
+    trust: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations:
+    """K answers, each about one row and one item.
+
+    Parameters
+    ----------
+    row, item : int arrays of shape (K,)
+    value : float array of shape (K,)
+        1 or 0 for a yes or no; the latent value seen for a Gaussian observation.
+    variance : float array of shape (K,)
+        Zero for a yes or no; the noise variance of a Gaussian observation.
+    slope : float array of shape (K,)
+        ``P(yes) = sigmoid(slope * z)``: 1 for a friend, more for a majority of many.
+    """
+
+    row: Ints
+    item: Ints
+    value: Floats
+    variance: Floats
+    slope: Floats
+
+    @classmethod
+    def none(cls) -> "Observations":
+        """No answer at all."""
+        nothing = np.zeros(0)
+        return cls(np.zeros(0, np.intp), np.zeros(0, np.intp), nothing, nothing, np.ones(0))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """What `condition` learnt; `predict` and `project` read it together with its model.
+
+    With C the prior covariance of the K observed latents and W the precisions (``root`` squared) of the quadratic bounds:
+    ``dual`` is the vector a with posterior mean ``m + Cov a``, ``cholesky`` the lower factor of ``I + W^(1/2) C W^(1/2)``.
+    """
+
+    observations: Observations
+    dual: Floats
+    root: Floats
+    cholesky: Floats
+
+
+def prior_covariance(model: LatentModel, rows: Ints, items: Ints, other_rows: Ints, other_items: Ints) -> Floats:
+    """Prior covariance of K cells with L cells, shape (K, L)."""
+    covariance = model.specific.take(rows, 0).take(other_rows, 1)
+    covariance *= items[:, None] == other_items
+    covariance += model.shared.take(rows, 0).take(other_rows, 1)
+    covariance += (model.trust * model.mean[items, rows])[:, None] * model.mean[other_items, other_rows]
+    return np.asarray(covariance)
+
+
+def prior_variance(model: LatentModel, rows: Ints, items: Ints) -> Floats:
+    """Prior variance of K cells, shape (K,)."""
+    return np.asarray(model.shared[rows, rows] + model.specific[rows, rows] + model.trust * model.mean[items, rows] ** 2)
+
+
+def bound_weight(latent: Floats, slope: Floats | float = 1.0) -> Floats:
+    """Curvature of the quadratic bound that touches ``log sigmoid(slope z)`` at z = +-``latent``.
+
+    ``slope^2 tanh(u / 2) / (2 u)`` with ``u = slope |latent|``: twice lambda(xi) of Jaakkola and Jordan, "Bayesian parameter
+    estimation via variational methods", Statistics and Computing 10, 2000, eq. 6.
+
+    >>> bound_weight(np.array([0.0, 2.0, -2.0])).round(3)
+    array([0.25, 0.19, 0.19])
+    """
+    u = np.maximum(np.abs(slope * latent), 1e-6)
+    return np.asarray(np.square(slope) * np.tanh(u / 2) / (2 * u))
+
+
+def condition(model: LatentModel, observations: Observations) -> Posterior:
+    """Condition the prior on answers; none, or answers of one class only, are legal.
+
+    The posterior becomes the Gaussian around its mode whose curvature is the prior's and that of the quadratic bounds which
+    touch the likelihood at the mode (`bound_weight`). Gaussian observations enter exactly. Costs O(K^3), whatever J and R are.
+
+    Parameters
+    ----------
+    model : LatentModel
+    observations : Observations
+        In any order; the same cell may come more than once.
+    """
+    row, item = observations.row, observations.item
+    mean = model.mean[item, row].astype(np.float64)
+    covariance = prior_covariance(model, row, item, row, item).astype(np.float64)
+    covariance = (covariance + covariance.T) / 2
+    likelihood = _Likelihood(observations)
+    latent = _mode(mean, covariance, likelihood)
+    weight = np.where(likelihood.gaussian, likelihood.precision, bound_weight(latent, observations.slope))
+    target = likelihood.slope_at(np.zeros(len(row))) - weight * mean
+    cholesky, dual = _solve(covariance, weight, target)
+    return Posterior(observations, dual, np.sqrt(weight), np.tril(cholesky))
+
+
+class _Likelihood:
+    """Log likelihood of the answers as a function of the K latents they are about: a sum of one concave term each."""
+
+    def __init__(self, observations: Observations) -> None:
+        self.gaussian = observations.variance > 0
+        self.precision = 1 / np.where(self.gaussian, observations.variance, 1)
+        self._value = observations.value
+        self._signed = observations.slope * np.where(self.gaussian, 0, 2 * observations.value - 1)
+
+    def at(self, latent: Floats) -> float:
+        square = -self.precision * np.square(self._value - latent) / 2
+        return float(np.where(self.gaussian, square, -np.logaddexp(0, -self._signed * latent)).sum())
+
+    def slope_at(self, latent: Floats) -> Floats:
+        return np.where(self.gaussian, self.precision * (self._value - latent), self._signed * expit(-self._signed * latent))
+
+    def curvature_at(self, latent: Floats) -> Floats:
+        chance = expit(self._signed * latent)
+        return np.where(self.gaussian, self.precision, np.square(self._signed) * chance * (1 - chance))
+
+
+def _mode(mean: Floats, covariance: Floats, likelihood: _Likelihood) -> Floats:
+    """Latents at the posterior mode, to `_TOLERANCE`.
+
+    Newton's method in the dual (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, algorithm 3.1). The
+    log posterior is concave, so a step that overshoots climbs when halved often enough; rounding is forgiven.
+    """
+
+    def height(latent: Floats, dual: Floats) -> float:
+        return likelihood.at(latent) - float(dual @ (latent - mean)) / 2
+
+    latent, dual = mean, np.zeros(len(mean))
+    for _ in range(_MOST_STEPS):
+        slope = likelihood.slope_at(latent)
+        if np.abs(covariance @ (slope - dual)).max(initial=0) < _TOLERANCE:
+            break
+        weight = likelihood.curvature_at(latent)
+        toward = _solve(covariance, weight, weight * (latent - mean) + slope)[1] - dual
+        forward = covariance @ toward
+        least = height(latent, dual) - 1e-9 * (1 + abs(height(latent, dual)))
+        step = 1.0
+        while height(latent + step * forward, dual + step * toward) < least:
+            step /= 2
+        latent, dual = latent + step * forward, dual + step * toward
+    return latent
+
+
+def _solve(covariance: Floats, weight: Floats, target: Floats) -> tuple[Floats, Floats]:
+    """Return the factor of ``I + W^(1/2) C W^(1/2)`` and ``(I + W C)^-1 target``."""
+    root = np.sqrt(weight)
+    scaled = root[:, None] * covariance * root
+    scaled[np.diag_indices_from(scaled)] += 1
+    factor = cho_factor(scaled, lower=True, overwrite_a=True, check_finite=False)
+    return factor[0], target - root * cho_solve(factor, root * (covariance @ target), check_finite=False)
+
+
+def posterior_mean(model: LatentModel, posterior: Posterior) -> Floats:
+    """Posterior mean of every item and row, shape (J, R)."""
+    seen = posterior.observations
+    dual = np.zeros(model.mean.shape, model.mean.dtype)
+    np.add.at(dual, (seen.item, seen.row), posterior.dual)
+    scale = model.trust * float(model.mean[seen.item, seen.row] @ posterior.dual)
+    return np.asarray(model.mean * (1 + scale) + dual.sum(0) @ model.shared + dual @ model.specific)
+
+
+def project(model: LatentModel, posterior: Posterior, rows: Ints, items: Ints) -> Floats:
+    """Return Q of shape (K, L), for K observations and L cells: posterior covariance = prior covariance - Q' Q."""
+    seen = posterior.observations
+    cross = prior_covariance(model, seen.row, seen.item, rows, items)
+    factor = posterior.cholesky.astype(cross.dtype)
+    root = posterior.root.astype(cross.dtype)
+    return np.asarray(solve_triangular(factor, root[:, None] * cross, lower=True, check_finite=False, overwrite_b=True))
+
+
+def predict(model: LatentModel, posterior: Posterior, rows: Ints) -> tuple[Floats, Floats]:
+    """Posterior mean and variance of the latents of some rows, each of shape (J, len(rows))."""
+    count = len(model.mean)
+    cells = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
+    variance = prior_variance(model, *cells)
+    if len(posterior.observations):
+        variance = variance - np.square(project(model, posterior, *cells)).sum(0)
+    return posterior_mean(model, posterior)[:, rows], np.maximum(variance, 1e-6).reshape(count, len(rows))
+
+
+def probability(mean: Floats, variance: Floats) -> Floats:
+    """Return ``E sigmoid(z)`` for z of this mean and variance, by MacKay's approximation (see `LOGISTIC_GAUSSIAN`).
+
+    >>> probability(np.array([1.0, 1.0]), np.array([0.0, 8.0])).round(2)
+    array([0.73, 0.62])
+    """
+    return np.asarray(expit(mean / np.sqrt(1 + LOGISTIC_GAUSSIAN * variance)))
+
+
+def contributions(model: LatentModel, posterior: Posterior, item: int, friends: Ints) -> Floats:
+    """How much each answer moved the posterior mean of one item's cells, shape (K, len(friends)).
+
+    The sum over answers is ``posterior mean - prior mean``: the representer form of the posterior mean (Rasmussen and Williams,
+    "Gaussian Processes for Machine Learning", 2006, section 2.2).
+    """
+    seen = posterior.observations
+    items = np.full(len(friends), item)
+    return np.asarray(prior_covariance(model, seen.row, seen.item, friends, items) * posterior.dual[:, None])
+
+
+def share_shift(share: float, mean: Floats, variance: float) -> float:
+    """Return the shift s for which the mean over members of ``Phi((mean + s) / sqrt(2.56 + variance))`` is ``share``.
+
+    This is how an answer about a share of a group ("most of them") becomes a value of the group's latent: its mean plus s.
+    Found by bisection, to 1e-7.
+
+    Parameters
+    ----------
+    share : float
+        Strictly between 0 and 1.
+    mean : float array of shape (members,)
+        Of the members' latents; at least one.
+    variance : float
+        Of the members' latents around the group's.
+
+    Examples
+    --------
+    >>> round(share_shift(0.5, np.array([-1.0, 3.0]), 0.0), 3)
+    -1.0
+    """
+    mean = mean.astype(np.float64)
+    scale = np.sqrt(PROBIT_VARIANCE + variance)
+    level = ndtri(share) * scale
+    low, high = level - mean.max(), level - mean.min()
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        if ndtr((mean + middle) / scale).mean() < share:
+            low = middle
+        else:
+            high = middle
+    return float(low + high) / 2
