@@ -1,0 +1,158 @@
+"""The next screen: candidates weighed against each other, the chosen one put into words."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from privwiz.answers import AUDIENCE_CUTS, AUDIENCE_SHARES, CELL_CHOICES, CIRCLE_CUTS, CIRCLE_SHARES
+from privwiz.belief import Belief
+from privwiz.choice import Gains, expected_gains
+from privwiz.decisions import threshold
+from privwiz.posterior import PROBIT_VARIANCE, Posterior, predict
+from privwiz.screens import Proposal, Screen, Toggle, circle_phrase, propose
+
+__all__ = ["LEAST_GAIN", "STRATEGIES", "Strategy", "ask"]
+
+Strategy = Literal["expected-error", "random", "uncertainty"]
+"""How the next screen is chosen. See `ask`."""
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+LEAST_GAIN = 1.0
+"""A screen pays when it is expected to set right so many cells per unit of effort: a tap in the review sets one right, too."""
+
+_TARGET_FRIENDS = 60
+_MOST_ITEMS = 24
+
+
+def ask(
+    belief: Belief,
+    kinds: Iterable[str],
+    items: Sequence[int],
+    strategy: Strategy,
+    least_gain: float,
+    position: int,
+    seed: int,
+) -> Screen | None:
+    """Return the best next screen, or None where none pays.
+
+    The audience comes first, wherever it may be asked: it settles the level of every item at once. Of the rest,
+    ``"expected-error"`` takes the largest expected error reduction among those that pay, ``"uncertainty"`` the screen whose
+    toggles are most in doubt, ``"random"`` any; these two, and a classic classifier, which cannot tell the gain and goes by
+    doubt, ask as long as there is anything to ask. (To divide the reduction by the effort was tried: it prefers screens that
+    tell little, and errs more after the same effort. See docs/decisions.md.)
+
+    Parameters
+    ----------
+    belief : Belief
+    kinds : iterable of str
+        Of `privwiz.screens.KINDS`.
+    items : sequence of int
+        Positions of the items to ask about. Of more than 24 items, only the 24 most in doubt that have anything left to ask
+        are weighed.
+    strategy : str
+        One of `STRATEGIES`.
+    least_gain : float
+        Cells set right per unit of effort below which no screen pays.
+    position : int
+        Length of the log, for the screen to carry; together with ``seed`` it decides what is drawn by chance.
+    seed : int
+    """
+    rng = np.random.default_rng([seed, position])
+    some, proposals = _proposals(belief, kinds, items, rng)
+    if not proposals:
+        return None
+    audience = [proposal for proposal in proposals if proposal.kind == "audience"][:1]
+    if strategy == "random":
+        proposals = [proposals[int(rng.integers(len(proposals)))]]
+    proposals = audience or proposals
+    if belief.posterior is None:
+        wrong = np.array([sum(belief.doubt[cell] for cell in proposal.cells) for proposal in proposals])
+        gains = Gains(wrong, 1 + wrong)
+    else:
+        gains = _weigh(belief, belief.posterior, proposals, some, rng)
+    if strategy != "expected-error" or belief.posterior is None:
+        score = (gains.effort - 1) / np.array([len(proposal.cells) for proposal in proposals])
+    else:
+        pays = np.maximum(gains.gain, 0) >= least_gain * gains.effort
+        if not (audience or pays.any()):
+            return None
+        score = np.where(pays, gains.gain, -np.inf)
+    best = int(np.argmax(score))
+    return _screen(belief, proposals[best], float(gains.gain[best]), float(gains.effort[best]), position)
+
+
+def _proposals(
+    belief: Belief, kinds: Iterable[str], items: Sequence[int], rng: np.random.Generator
+) -> tuple[Sequence[int], list[Proposal]]:
+    """Return the first portion of items, those most in doubt first, with anything left to ask, and the screens about it."""
+    layout, wanted = belief.layout, set(kinds)
+    order = sorted(items, key=lambda j: -belief.doubt[j].sum())
+    for start in range(0, len(order), _MOST_ITEMS):
+        some = sorted(order[start : start + _MOST_ITEMS])
+        circles, everybody = len(layout.circles), layout.everybody
+        proposals = propose(wanted, some, layout.groups, circles, everybody, belief.said.shown, belief.doubt, rng)
+        if proposals:
+            return some, proposals
+    return items, []
+
+
+def _weigh(
+    belief: Belief, posterior: Posterior, proposals: Sequence[Proposal], items: Sequence[int], rng: np.random.Generator
+) -> Gains:
+    layout, settled = belief.layout, belief.said.stated != 0
+    unsettled = np.flatnonzero(~settled[list(items)].all(axis=0))
+    friends = np.sort(rng.permutation(unsettled)[:_TARGET_FRIENDS])
+    target_rows, target_items = np.tile(friends, len(items)), np.repeat(np.array(items, np.intp), len(friends))
+    weight = ~settled[target_items, target_rows] * (len(unsettled) / max(1, len(friends)))
+    screens = [proposal.cells for proposal in proposals]
+    return expected_gains(layout.model, posterior, screens, layout.noise, layout.spread, target_rows, target_items, weight)
+
+
+def _screen(belief: Belief, proposal: Proposal, gain: float, effort: float, position: int) -> Screen:
+    layout = belief.layout
+    n = layout.network.n
+    toggles = tuple(_friend_toggle(belief, j, row) if row < n else _group_toggle(belief, j, row) for j, row in proposal.cells)
+    item = toggles[0].profile_item
+    match proposal.kind:
+        case "audience":
+            about = ("", "")
+        case "item":
+            about = (item.text("en"), item.text("zh"))
+        case _:
+            about = toggles[0].who
+    return Screen(proposal.kind, toggles, about, gain, effort, position)
+
+
+def _friend_toggle(belief: Belief, j: int, row: int) -> Toggle:
+    layout = belief.layout
+    item, chance = layout.items[j], float(belief.granted[j, row])
+    sure = chance < 0.5 or chance > threshold(item.cost_ratio)
+    name = layout.names[row]
+    guess = "allow" if chance >= 0.5 else "deny"
+    return Toggle(item, (layout.network.friends[row],), guess, CELL_CHOICES, chance, sure, (name, name))
+
+
+def _group_toggle(belief: Belief, j: int, row: int) -> Toggle:
+    """The guess is the level of the expected share.
+
+    A guess that shows the item to anybody is sure if the share reaches its level with the certainty that an allow needs, and
+    nobody in the group is kept out by an answer about another.
+    """
+    assert belief.posterior is not None, "a classic classifier is never asked about groups"
+    layout = belief.layout
+    g = row - layout.network.n
+    group, item = layout.groups[g], layout.items[j]
+    scale = np.sqrt(PROBIT_VARIANCE + layout.spread[row] ** 2)
+    mean, variance = (float(part[j, 0]) for part in predict(layout.model, belief.posterior, np.array([row])))
+    share = float(ndtr(mean / np.sqrt(scale**2 + variance)))
+    circle = layout.circles[g] if g < len(layout.circles) else None
+    levels, cuts = (AUDIENCE_SHARES, AUDIENCE_CUTS) if circle is None else (CIRCLE_SHARES, CIRCLE_CUTS)
+    level = int(np.searchsorted(cuts, share))
+    reached = 1.0 if level == 0 else float(ndtr((mean - scale * ndtri(cuts[level - 1])) / np.sqrt(variance)))
+    sure = level == 0 or (reached > threshold(item.cost_ratio) and not belief.said.closed[j, group].any())
+    friends = tuple(layout.network.friends[i] for i in group)
+    if circle is None:
+        return Toggle(item, friends, tuple(levels.values())[level], (), share, sure)
+    who = circle_phrase(circle, [layout.names[i] for i in group])
+    return Toggle(item, friends, tuple(levels)[level], tuple(levels), share, sure, who)

@@ -1,0 +1,224 @@
+"""What is believed about the whole matrix: derived from network, circles, answers and prior, and never stored."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privwiz.answers import Evidence, observe, share_noise, within_variance
+from privwiz.circles import Circle, Circles
+from privwiz.covariance import latent_model
+from privwiz.decisions import threshold
+from privwiz.explain import explain, explain_untold
+from privwiz.features import friend_features
+from privwiz.graphs import EgoNetwork
+from privwiz.items import ProfileItem
+from privwiz.naming import display_name
+from privwiz.policy import Policy
+from privwiz.posterior import LatentModel, Posterior, condition, predict, probability, share_shift
+from privwiz.prior import Prior
+from privwiz.screens import NEARLY_ALL
+
+__all__ = ["Belief", "Layout", "believe", "believe_classic", "lay_out"]
+
+_MOST_CIRCLES = 45
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What can be asked about, and the prior over it.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+    found : Circles
+        All circles of the network.
+    items : tuple of ProfileItem, length J
+    groups : tuple of tuple of int
+        Positions of the members, sorted; group g is row n + g of the model. The circles come first, then everybody, then,
+        sorted, other groups that answers are about.
+    circles : tuple of Circle
+        The circles that may be asked about: group c is circle c.
+    model : LatentModel
+    """
+
+    network: EgoNetwork
+    found: Circles
+    items: tuple[ProfileItem, ...]
+    groups: tuple[tuple[int, ...], ...]
+    circles: tuple[Circle, ...]
+    model: LatentModel
+
+    @property
+    def everybody(self) -> int | None:
+        """Number of the group of all friends; None where they are too few to speak of an audience."""
+        return len(self.circles) if self.network.n > 1 else None
+
+    def fits(self, groups: Collection[tuple[int, ...]]) -> bool:
+        """Whether `lay_out` would lay out just these groups, in this order: else equal answers could differ in the last bit."""
+        standard = len(self.circles) + (self.network.n > 1)
+        return self.groups[standard:] == tuple(sorted(set(groups).difference(self.groups[:standard])))
+
+    @cached_property
+    def spread(self) -> npt.NDArray[np.float64]:
+        """Standard deviation of the members' latents around each row's, shape (R,); zero for a friend."""
+        n = self.network.n
+        within = [within_variance(self.model, np.array(group), n + g) for g, group in enumerate(self.groups)]
+        return np.concatenate([np.zeros(n), np.sqrt(within)])
+
+    @cached_property
+    def noise(self) -> npt.NDArray[np.float64]:
+        """Variance of a stated share in the middle as an observation of each row's latent, shape (R,); zero for a friend."""
+        return np.where(self.spread > 0, share_noise(0.5, self.spread**2), 0)
+
+    @cached_property
+    def seen_share(self) -> Callable[[int, int, float], tuple[float, float]]:
+        """Item, row and share -> the value and variance at which the row's latent is observed.
+
+        Remembered, for all answers are read again after each.
+        """
+        n = self.network.n
+
+        @cache
+        def seen(item: int, row: int, share: float) -> tuple[float, float]:
+            within = float(self.spread[row] ** 2)
+            mean = self.model.mean[item, np.array((row,) if row < n else self.groups[row - n])]
+            return float(mean.mean()) + share_shift(share, mean, within), float(share_noise(share, within))
+
+        return seen
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What people call the friends; the id is added to a name that several have."""
+        names = [display_name(self.network, friend) for friend in self.network.friends]
+        count = Counter(names)
+        return tuple(
+            name if count[name] == 1 else f"{name} ({friend})" for name, friend in zip(names, self.network.friends, strict=True)
+        )
+
+    @cached_property
+    def circle_names(self) -> Mapping[tuple[int, ...], tuple[str, str]]:
+        """Members of each circle found, also of those not asked about -> its name in English and Chinese."""
+        return {tuple(map(self.network.index, circle.members)): (circle.name, circle.name_zh) for circle in self.found.distinct()}
+
+    @cached_property
+    def close(self) -> npt.NDArray[np.bool_]:
+        """Whether two friends are tied or in the same circle of ``circles``, shape (n, n); nobody is close to oneself."""
+        close = np.asarray(self.network.adjacency.toarray() > 0)
+        for members in self.groups[: len(self.circles)]:
+            close[np.ix_(members, members)] = True
+        np.fill_diagonal(close, val=False)
+        return close
+
+    @cached_property
+    def table(self) -> npt.NDArray[np.float64]:
+        """What a classic classifier learns from: communities and attributes of each friend, shape (n, d)."""
+        from privwiz.classifier import community_matrix
+
+        return community_matrix(self.network, self.found)[1]
+
+
+def lay_out(
+    network: EgoNetwork, circles: Circles, prior: Prior, items: tuple[ProfileItem, ...], others: Collection[tuple[int, ...]] = ()
+) -> Layout:
+    """Choose the circles that may be asked about, and compose the prior over items, friends and groups.
+
+    The circles are the distinct ones with at most `privwiz.screens.NEARLY_ALL` of all friends, the 45 largest.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+    circles : Circles
+        Of this network.
+    prior : Prior
+    items : tuple of ProfileItem
+    others : collection of tuple of int
+        Groups that answers are about, sorted positions of two friends or more; in any order, and those that are laid out
+        anyway among them.
+    """
+    usable = [circle for circle in circles.distinct() if len(circle) <= NEARLY_ALL * network.n]
+    chosen = tuple(sorted(usable, key=lambda circle: -len(circle))[:_MOST_CIRCLES])
+    groups = [tuple(map(network.index, circle.members)) for circle in chosen]
+    if network.n > 1:
+        groups.append(tuple(range(network.n)))
+    groups += sorted(set(others).difference(groups))
+    model = latent_model(
+        network,
+        circles,
+        friend_features(network, circles).values,
+        prior,
+        [item.id for item in items],
+        [np.array(group, np.intp) for group in groups],
+    )
+    return Layout(network, circles, items, tuple(groups), chosen, model)
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """The state of knowledge after some answers.
+
+    Parameters
+    ----------
+    layout : Layout
+    said : Evidence
+    probability : float array of shape (J, n)
+        Of ``allow``, before the user's own answers overrule it.
+    posterior : Posterior or None
+        None where a classic classifier predicts.
+    """
+
+    layout: Layout
+    said: Evidence
+    probability: npt.NDArray[np.float64]
+    posterior: Posterior | None
+
+    @cached_property
+    def granted(self) -> npt.NDArray[np.float64]:
+        """Probability of ``allow``, shape (J, n), such that no cell is allowed by inference that the user has closed.
+
+        Whoever is in a group of which the user said that nobody may see the item has at most the item's threshold.
+        """
+        limit = np.array([threshold(item.cost_ratio) for item in self.layout.items])[:, None]
+        return np.where(self.said.closed, np.minimum(self.probability, limit), self.probability)
+
+    @cached_property
+    def doubt(self) -> npt.NDArray[np.float64]:
+        """Probability that the likelier of allow and deny is wrong, shape (J, n); zero where the user has said."""
+        return np.where(self.said.stated != 0, 0, np.minimum(self.probability, 1 - self.probability))
+
+    def policy(self) -> Policy:
+        """Set every cell, with its reason."""
+        layout, said = self.layout, self.said
+        reasons = explain_untold(layout.items, layout.names)
+        if self.posterior is not None:
+            reasons = explain(layout.model, self.posterior, said, layout.items, layout.names, layout.circle_names, layout.close)
+        return Policy(layout.network.ego, layout.items, layout.network.friends, self.granted, said.stated, reasons, layout.names)
+
+
+def believe_classic(layout: Layout, said: Evidence, classifier: Any) -> Belief:
+    """Learn what was said of single cells by a scikit-learn classifier; an item without such answers keeps the prior's rate."""
+    from privwiz.classifier import predict_items
+
+    n = layout.network.n
+    rate = probability(layout.model.mean[:, :n], np.zeros(1)).mean(axis=1) if n else np.full(len(layout.items), 0.5)
+    return Belief(layout, said, predict_items(classifier, layout.table, said.stated, rate), None)
+
+
+def believe(layout: Layout, said: Evidence) -> Belief:
+    """Learn from the answers by the Gaussian process.
+
+    Parameters
+    ----------
+    layout : Layout
+        Has a row for each of ``said.groups``.
+    said : Evidence
+    """
+    n = layout.network.n
+    row_of = {group: n + g for g, group in enumerate(layout.groups)}
+    posterior = condition(layout.model, observe(said, row_of, layout.seen_share))
+    mean, variance = predict(layout.model, posterior, np.arange(n))
+    return Belief(layout, said, probability(mean, variance).astype(np.float64), posterior)

@@ -1,0 +1,188 @@
+"""Which screen next: the one that is expected to leave the fewest cells wrong, for the effort it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
+
+from privwiz.answers import CIRCLE_CUTS
+from privwiz.posterior import (
+    PROBIT_VARIANCE,
+    LatentModel,
+    Posterior,
+    bound_weight,
+    posterior_mean,
+    prior_variance,
+    probability,
+    project,
+)
+
+__all__ = ["Gains", "error", "expected_gains"]
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.intp]
+
+_NODES, _WEIGHTS = (part.astype(np.float32) for part in np.polynomial.legendre.leggauss(5))
+_SHARE_PERCEPTION = 0.3
+_NOT_ASKED = 1e12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gains:
+    """What each of S screens is expected to be worth.
+
+    Parameters
+    ----------
+    gain : float array of shape (S,)
+        Expected number of cells that are wrong now and would be right after it, over the whole matrix.
+    effort : float array of shape (S,)
+        One for the screen, plus the expected number of toggles the user will have to change.
+    """
+
+    gain: Floats
+    effort: Floats
+
+
+def error(mean: Floats, variance: Floats) -> Floats:
+    """Probability that the likelier of allow and deny is wrong, for latents of this mean and variance.
+
+    >>> error(np.array([0.0, -3.0]), np.array([5.0, 1.0])).round(3)
+    array([0.5  , 0.056])
+    """
+    return np.asarray(ndtr(-np.abs(mean) / np.sqrt(PROBIT_VARIANCE + variance)))
+
+
+def expected_gains(
+    model: LatentModel,
+    posterior: Posterior,
+    screens: Sequence[Sequence[tuple[int, int]]],
+    noise: Floats,
+    spread: Floats,
+    target_rows: Ints,
+    target_items: Ints,
+    weight: Floats,
+) -> Gains:
+    """Expected error reduction of each screen (Roy and McCallum, ICML 2001), over sampled target cells.
+
+    Answering a screen leaves each target a posterior mean that is, as seen from now, Gaussian around today's, with the variance
+    that the screen explains (`_error_drop`). The cells of single friends that the screen asks about become certain; those of
+    them that are targets of weight zero are so already.
+
+    Parameters
+    ----------
+    model : LatentModel
+    posterior : Posterior
+        Of the answers so far, under this model.
+    screens : sequence of S sequences of (item, row)
+        The toggles of each.
+    noise, spread : float arrays of shape (R,)
+        Of each row: variance of an answer as an observation of its latent, and standard deviation of its members' latents
+        around it; both zero for a friend, who answers yes or no.
+    target_rows, target_items : int arrays of shape (T,)
+        The sample of cells; all rows are friends.
+    weight : float array of shape (T,)
+        How many cells of the matrix each target stands for; zero where the user has already said.
+    """
+    count = [len(screen) for screen in screens]
+    toggle_items, toggle_rows = np.array([cell for screen in screens for cell in screen], np.intp).T
+    cells, cell_of = np.unique(toggle_items * model.mean.shape[1] + toggle_rows, return_inverse=True)
+    items, rows = np.divmod(cells, model.mean.shape[1])
+    owner = np.repeat(np.arange(len(screens)), count)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum([0, *count[:-1]]), count)
+    index = np.zeros((len(screens), max(count)), np.intp)
+    index[owner, place] = cell_of
+
+    known = project(model, posterior, rows, items)
+    known_target = project(model, posterior, target_rows, target_items)
+    means = posterior_mean(model, posterior)
+    mean = means[items, rows]
+    variance = np.maximum(prior_variance(model, rows, items) - np.square(known).sum(0), 1e-4)
+    target_mean = means[target_items, target_rows]
+    target_variance = np.maximum(prior_variance(model, target_rows, target_items) - np.square(known_target).sum(0), 1e-4)
+    cross = _cross_covariance(model, rows, items, target_rows, target_items) - known.T @ known_target
+
+    single = spread[rows] == 0
+    yes_no = 1 / bound_weight(np.sqrt(np.square(mean) + variance))
+    answer_noise = np.full(index.shape, _NOT_ASKED, np.float32)
+    answer_noise[owner, place] = np.where(single, yes_no, noise[rows])[cell_of]
+    chance = probability(mean, variance)
+    tap = np.where(single, np.minimum(chance, 1 - chance), _tap_of_group(mean, variance, spread[rows]))
+    settled = np.where(single, error(mean, variance), 0)
+    target_at = np.full(model.mean.shape, -1)
+    target_at[target_items, target_rows] = np.arange(len(target_rows))
+    asked = target_at[toggle_items, toggle_rows]
+    said = np.isin(asked, np.flatnonzero(weight == 0))
+    gain, effort = np.zeros(len(screens)), np.ones(len(screens))
+    np.add.at(gain, owner, np.where(said, 0, settled[cell_of]))
+    np.add.at(effort, owner, np.where(said, 0, tap[cell_of]))
+
+    explained = _explained(model, rows, items, known, cross, index, answer_noise)
+    drop = _error_drop(target_mean, target_variance, np.minimum(explained, target_variance)) * weight
+    drop[owner[asked >= 0], asked[asked >= 0]] = 0
+    return Gains(gain + drop.sum(1), effort)
+
+
+def _error_drop(mean: Floats, variance: Floats, explained: Floats) -> Floats:
+    """Return by how much the `error` of a latent is expected to fall when this part of its variance is explained.
+
+    The error afterwards is ``Phi(-|y|)`` for a Gaussian y, so its expectation is twice Owen's T, and the fall is
+
+        1 / pi  times the integral of  exp(-mean^2 / (2 total sin^2 t))  over t from 0 to  arcsin sqrt(explained / total)
+
+    with ``total = 2.56 + variance`` (Owen, "Tables for computing certain bivariate normal probabilities", Annals of Mathematical
+    Statistics 27, 1956, section 2; where all of ``total`` is explained it is Craig's formula for the normal tail). It is
+    integrated by five-point Gauss-Legendre quadrature, and cannot be negative.
+    """
+    total = PROBIT_VARIANCE + variance
+    half = np.arcsin(np.sqrt(np.maximum(explained, 1e-9) / total)) / 2
+    exponent = -np.square(mean) / (2 * total)
+    drop = np.zeros_like(half)
+    for node, node_weight in zip(_NODES, _WEIGHTS, strict=True):
+        drop += node_weight * np.exp(exponent / np.square(np.sin((1 + node) * half)))
+    return np.asarray(half * drop / np.pi)
+
+
+def _cross_covariance(model: LatentModel, rows: Ints, items: Ints, target_rows: Ints, target_items: Ints) -> Floats:
+    """Prior covariance of L cells, sorted by item, with T targets, shape (L, T).
+
+    As `prior_covariance`, but each row is gathered only once.
+    """
+    distinct, at = np.unique(rows, return_inverse=True)
+    shared, specific = (part.take(distinct, 0).take(target_rows, 1) for part in (model.shared, model.specific))
+    cross = shared.take(at, 0)
+    starts = np.searchsorted(items, np.arange(len(model.mean) + 1))
+    for item in np.unique(items):
+        mine = slice(starts[item], starts[item + 1])
+        cross[mine] += (specific * (target_items == item)).take(at[mine], 0)
+    cross += (model.trust * model.mean[items, rows])[:, None] * model.mean[target_items, target_rows]
+    return np.asarray(cross)
+
+
+def _explained(model: LatentModel, rows: Ints, items: Ints, known: Floats, cross: Floats, index: Ints, noise: Floats) -> Floats:
+    """Variance of each target that each screen explains, shape (S, T): c' (C + noise)^-1 c, in one batch of factorisations."""
+    r, j = rows[index], items[index]
+    inside = (
+        model.shared[r[:, :, None], r[:, None, :]]
+        + (j[:, :, None] == j[:, None, :]) * model.specific[r[:, :, None], r[:, None, :]]
+    )
+    scaled = model.mean[j, r]
+    inside += model.trust * scaled[:, :, None] * scaled[:, None, :]
+    chosen = known.T[index]
+    inside -= chosen @ chosen.transpose(0, 2, 1)
+    diagonal = np.arange(index.shape[1])
+    inside[:, diagonal, diagonal] += noise
+    whiten = np.linalg.inv(np.linalg.cholesky(inside)).astype(np.float32)
+    return np.asarray(np.square(whiten @ cross[index]).sum(1))
+
+
+def _tap_of_group(mean: Floats, variance: Floats, spread: Floats) -> Floats:
+    """Probability that the share of a group falls outside the stretch that holds its expected value."""
+    scale = np.sqrt(PROBIT_VARIANCE + np.square(spread))
+    edges = np.concatenate([[-np.inf], ndtri(CIRCLE_CUTS), [np.inf]])
+    expected = mean / scale
+    deviation = np.sqrt(variance / np.square(scale) + _SHARE_PERCEPTION**2)
+    level = np.searchsorted(edges[1:-1], expected)
+    inside = ndtr((edges[level + 1] - expected) / deviation) - ndtr((edges[level] - expected) / deviation)
+    return np.asarray(1 - inside)

@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
+
+from privwiz.answers import CIRCLE_CUTS
+from privwiz.choice import error, expected_gains
+from privwiz.posterior import (
+    PROBIT_VARIANCE,
+    LatentModel,
+    Observations,
+    bound_weight,
+    condition,
+    posterior_mean,
+    prior_covariance,
+    probability,
+    project,
+)
+
+FRIENDS, GROUPS, ITEMS = 6, 2, 3
+ROWS = FRIENDS + GROUPS
+DRAWS = 40_000
+
+seeds = st.integers(0, 10_000)
+
+
+def scene(seed, answers=4):
+    """Return a model over six friends and two groups of three, the posterior after some answers, and noise and spread."""
+    rng = np.random.default_rng(seed)
+    members = np.concatenate([np.eye(FRIENDS), np.kron(np.eye(2), np.full((1, 3), 1 / 3))])
+
+    def kernel(level):
+        factor = rng.normal(size=(FRIENDS, 3))
+        return members @ (level + factor @ factor.T + 0.2 * np.eye(FRIENDS)) @ members.T
+
+    model = LatentModel(rng.normal(0, 1.5, (ITEMS, FRIENDS)) @ members.T, kernel(0.5), kernel(4), 0.05)
+    said = Observations(
+        rng.integers(ROWS, size=answers),
+        rng.integers(ITEMS, size=answers),
+        rng.integers(2, size=answers).astype(float),
+        np.zeros(answers),
+        np.ones(answers),
+    )
+    spread = np.where(np.arange(ROWS) < FRIENDS, 0, 1.2)
+    noise = np.where(np.arange(ROWS) < FRIENDS, 0, 0.4)
+    return model, condition(model, said), noise, spread
+
+
+def screens_of(rng, count=5):
+    """Return screens of one to four distinct toggles."""
+    return [
+        tuple((int(cell // ROWS), int(cell % ROWS)) for cell in rng.permutation(ITEMS * ROWS)[: rng.integers(1, 5)])
+        for _ in range(count)
+    ]
+
+
+def every_cell(known=()):
+    """Return all cells of friends as targets, each of weight one, but zero where the user has said."""
+    rows, items = np.tile(np.arange(FRIENDS), ITEMS), np.repeat(np.arange(ITEMS), FRIENDS)
+    return rows, items, np.array([float((j, i) not in known) for j, i in zip(items, rows, strict=True)])
+
+
+def weigh(seed, screens, known=()):
+    """Return the gains of these screens over all cells of friends."""
+    model, posterior, noise, spread = scene(seed)
+    return expected_gains(model, posterior, screens, noise, spread, *every_cell(known))
+
+
+def dense_posterior(model, posterior):
+    """Mean (J R,) and covariance (J R, J R) of all cells, item by item."""
+    rows, items = np.tile(np.arange(ROWS), ITEMS), np.repeat(np.arange(ITEMS), ROWS)
+    q = project(model, posterior, rows, items)
+    return posterior_mean(model, posterior).ravel(), prior_covariance(model, rows, items, rows, items) - q.T @ q
+
+
+def slow_gain(scene_of, screen, rng):
+    """The definition: draw what the screen would tell, and count how much surer the guess of each cell would be."""
+    model, posterior, noise, spread = scene_of
+    mean, covariance = dense_posterior(model, posterior)
+    at = [j * ROWS + i for j, i in screen]
+    friend = [spread[i] == 0 for _, i in screen]
+    own = [1 / bound_weight(np.sqrt(mean[cell] ** 2 + covariance[cell, cell])) for cell in at]
+    told = np.diag([own[k] if friend[k] else noise[screen[k][1]] for k in range(len(screen))])
+    inside = covariance[np.ix_(at, at)] + told
+    gain = 0.0
+    for j in range(ITEMS):
+        for i in range(FRIENDS):
+            cell = j * ROWS + i
+            now = error(mean[cell], covariance[cell, cell])
+            if cell in at:
+                gain += now
+                continue
+            cross = covariance[cell, at]
+            explained = cross @ np.linalg.inv(inside) @ cross
+            drawn = rng.normal(mean[cell], np.sqrt(explained), DRAWS)
+            gain += now - error(drawn, covariance[cell, cell] - explained).mean()
+    return gain
+
+
+def slow_effort(scene_of, screen, rng):
+    """The definition: one, and for each toggle the chance that the answer is another than the guess."""
+    model, posterior, _, spread = scene_of
+    mean, covariance = dense_posterior(model, posterior)
+    effort = 1.0
+    for j, i in screen:
+        m, v = mean[j * ROWS + i], covariance[j * ROWS + i, j * ROWS + i]
+        if spread[i] == 0:
+            chance = probability(m, v)
+            effort += min(chance, 1 - chance)
+        else:
+            scale = np.sqrt(PROBIT_VARIANCE + spread[i] ** 2)
+            perceived = rng.normal(m, np.sqrt(v), DRAWS) / scale + rng.normal(0, 0.3, DRAWS)
+            guess, answers = (np.searchsorted(ndtri(CIRCLE_CUTS), share) for share in (m / scale, perceived))
+            effort += (answers != guess).mean()
+    return effort
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_gain_and_effort_are_what_the_definition_says(seed):
+    """Gain and effort are those of a Monte Carlo over each screen's outcomes: within 0.05 cells and 0.03 toggles."""
+    rng = np.random.default_rng(seed)
+    screens = screens_of(rng)
+    found = weigh(seed, screens)
+    for gain, effort, screen in zip(found.gain, found.effort, screens, strict=True):
+        assert gain == pytest.approx(slow_gain(scene(seed), screen, rng), abs=0.05)
+        assert effort == pytest.approx(slow_effort(scene(seed), screen, rng), abs=0.03)
+
+
+@given(seeds, seeds)
+@settings(max_examples=50)
+def test_the_bounds_of_gain_and_effort(seed, other):
+    """No screen gains less than nothing or more than all expected errors; its effort is between one and one plus its toggles."""
+    screens = screens_of(np.random.default_rng(other))
+    found = weigh(seed, screens)
+    model, posterior, *_ = scene(seed)
+    mean, covariance = dense_posterior(model, posterior)
+    wrong = error(mean, covariance.diagonal()).reshape(ITEMS, ROWS)[:, :FRIENDS].sum()
+    assert ((found.gain >= 0) & (found.gain <= wrong)).all()
+    assert ((found.effort >= 1) & (found.effort <= 1 + np.array([len(screen) for screen in screens]))).all()
+
+
+@given(seeds)
+@settings(max_examples=30)
+def test_each_screen_is_weighed_for_itself(seed):
+    """A screen is worth the same alone, among others and with its toggles in another order."""
+    rng = np.random.default_rng(seed)
+    screens = screens_of(rng)
+    together = weigh(seed, screens)
+    for k, screen in enumerate(screens):
+        alone = weigh(seed, [tuple(rng.permutation(screen).tolist())])
+        assert alone.gain[0] == pytest.approx(together.gain[k], abs=1e-4)
+        assert alone.effort[0] == pytest.approx(together.effort[k], abs=1e-6)
+
+
+@given(seeds)
+@settings(max_examples=30)
+def test_to_ask_more_tells_more(seed):
+    """A screen with one toggle more gains no less, and costs no less."""
+    rng = np.random.default_rng(seed)
+    screen = max(screens_of(rng), key=len)
+    found = weigh(seed, [screen[: k + 1] for k in range(len(screen))])
+    assert (np.diff(found.gain) >= -1e-3).all()
+    assert (np.diff(found.effort) >= 0).all()
+
+
+@given(seeds)
+@settings(max_examples=30)
+def test_what_is_known_gains_nothing(seed):
+    """Where the user has said everything, no screen about friends gains anything or needs a change."""
+    cells = [(j, i) for j in range(ITEMS) for i in range(FRIENDS)]
+    found = weigh(seed, [cells[:1], cells[3:7], cells], known=cells)
+    np.testing.assert_array_equal(found.gain, 0)
+    np.testing.assert_array_equal(found.effort, 1)
+
+
+def test_what_nothing_else_depends_on_gains_itself():
+    """With independent cells, a screen about one friend gains that cell's error, and one about a group nothing."""
+    model = LatentModel(np.full((1, 3), 0.5), np.zeros((3, 3)), np.diag([4.0, 4, 4]))
+    spread, noise = np.array([0, 0, 1.0]), np.array([0, 0, 0.4])
+    posterior = condition(model, Observations.none())
+    targets = np.array([0, 1]), np.array([0, 0]), np.ones(2)
+    found = expected_gains(model, posterior, [[(0, 0)], [(0, 2)]], noise, spread, *targets)
+    np.testing.assert_allclose(found.gain, [error(np.array(0.5), np.array(4.0)), 0], atol=1e-5)
+
+
+def test_a_target_counts_for_as_many_cells_as_it_stands_for():
+    """Twice the weight of all targets is twice what a screen about a group gains, and nothing else."""
+    model, posterior, noise, spread = scene(0)
+    rows, items, weight = every_cell()
+    screens = [[(0, FRIENDS)], [(1, FRIENDS + 1)]]
+    once, twice = (expected_gains(model, posterior, screens, noise, spread, rows, items, factor * weight) for factor in (1, 2))
+    np.testing.assert_allclose(twice.gain, 2 * once.gain)
+    np.testing.assert_array_equal(twice.effort, once.effort)
+
+
+def test_an_answer_about_the_most_doubtful_cell_of_all_is_worth_most():
+    """Of independent cells that are equally variable, the one nearest to one half is worth the screen."""
+    mean = np.array([[-3.0, -1, 0.1, 2, 4]])
+    model = LatentModel(mean, np.zeros((5, 5)), np.eye(5))
+    targets = np.arange(5), np.zeros(5, np.intp), np.ones(5)
+    posterior = condition(model, Observations.none())
+    found = expected_gains(model, posterior, [[(0, i)] for i in range(5)], np.zeros(5), np.zeros(5), *targets)
+    assert found.gain.argmax() == 2
+    assert found.gain.argmin() == 4
+
+
+@given(st.floats(-50, 50), st.floats(0, 100))
+def test_error_is_a_probability_of_the_less_likely(mean, variance):
+    """The error is between 0 and one half, even in the mean, less for larger means, and one half at zero."""
+    found = error(np.array(mean), np.array(variance))
+    assert 0 <= found <= 0.5
+    assert found == error(np.array(-mean), np.array(variance))
+    assert error(np.array(2 * mean), np.array(variance)) <= found
+    assert error(np.array(0.0), np.array(variance)) == 0.5
+
+
+def test_error_is_the_mean_of_the_less_likely():
+    """The error is the mean of Phi(-z / 1.6), for the latents z of a positive mean."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(100)
+    exact = weights @ ndtr(-(2 + np.sqrt(3) * nodes) / np.sqrt(PROBIT_VARIANCE)) / weights.sum()
+    assert float(error(np.array(2.0), np.array(3.0))) == pytest.approx(exact, abs=1e-6)
