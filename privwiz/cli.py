@@ -1,0 +1,63 @@
+"""The command line: ``privwiz circles | ask | label | show | diff | export | simulate | completion``.
+
+A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
+130 interrupted.
+"""
+
+import sys
+from io import TextIOWrapper
+from typing import Any
+
+import click
+
+from privwiz.commands.ask import ask
+from privwiz.commands.circles import circles
+from privwiz.commands.completion import completion
+from privwiz.commands.label import label
+from privwiz.commands.options import keep_indented
+from privwiz.commands.policies import diff, export, show
+from privwiz.commands.simulate import simulate
+from privwiz.errors import PrivwizError
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """A group that tells the library's errors in one line, and leaves quietly when it is interrupted."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.help = keep_indented(self.help)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except PrivwizError as error:
+            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    None, "--version", package_name="privwiz", message="%(prog)s %(version)s", help="Show the version and exit."
+)
+def main() -> None:
+    """Set who may see what of a profile, from a few answers.
+
+    Every command explains itself: `privwiz ask --help`. Tables are CSV or Parquet by their ending; `-` is standard input or
+    output.
+
+    Try it on the sample network:
+      privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada
+    """
+
+
+for _command in (ask, label, circles, show, diff, export, simulate, completion):
+    main.add_command(_command)

@@ -1,0 +1,194 @@
+"""``privwiz label``: answers in, policies out, for one user or many."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from privwiz.commands.options import (
+    Command,
+    check_output,
+    classifier_option,
+    graph_options,
+    items_option,
+    language_option,
+    prior_option,
+    progress,
+    read_items,
+    read_prior,
+    seed_option,
+)
+from privwiz.decisions import Decision
+from privwiz.errors import DataError, PrivwizError
+from privwiz.files import STANDARD, source_name
+
+if TYPE_CHECKING:
+    from privwiz.graphs import EgoNetwork
+    from privwiz.items import ProfileItem
+    from privwiz.policy import Policy
+    from privwiz.prior import Prior
+    from privwiz.tables import Table
+
+__all__ = ["label"]
+
+_COLUMNS = ("user", "item", "friend", "decision", "probability", "reason")
+
+
+class _Said(NamedTuple):
+    """One row of the answers."""
+
+    row: int
+    item: str
+    friend: str
+    decision: str
+
+
+@click.command(cls=Command, short_help="Turn a table of answers into policies.")
+@graph_options
+@click.option(
+    "--answers",
+    required=True,
+    metavar="FILE",
+    help="Table user,item,friend,decision (allow, deny or ask); - is CSV on standard input.",
+)
+@click.option(
+    "--user",
+    "users",
+    multiple=True,
+    metavar="ID",
+    help="Label this user only; may be repeated.  [default: every user of the answers]",
+)
+@click.option("--users", "users_path", metavar="FILE", help="Label the users in the column user of this table.")
+@items_option
+@prior_option
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE",
+    help="Table user,item,friend,decision,probability,reason (.csv, .parquet); - is CSV on standard output.",
+)
+@language_option
+@seed_option
+@classifier_option
+def label(  # noqa: PLR0913, PLR0917 - click hands over every option
+    graph: str,
+    profiles: str | None,
+    answers: str,
+    users: tuple[str, ...],
+    users_path: str | None,
+    items: str | None,
+    prior: str | None,
+    out: str,
+    language: str,
+    seed: int,
+    classifier: str,
+) -> None:
+    r"""Turn a table of answers into whole policies, for one user or many.
+
+    What a user said holds; every other friend and thing is set from it. Answers that contradict each other, or name somebody or
+    something unknown, are refused with their line. A user with such answers gets no policy, the others do; the exit code is 1.
+
+    Example:
+      privwiz label --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv \
+        --answers sample_graphs/town/answers.csv --user ada --out policies.csv
+    """
+    from privwiz.export import policy_columns
+    from privwiz.tables import read_table, write_table
+
+    check_output(out, (".csv", ".parquet"))
+    table = read_table(answers, ("user", "item", "friend", "decision")).check_filled("user", "item", "friend", "decision")
+    named = [*users, *_users_in(users_path)]
+    said = _by_user(table)
+    chosen = tuple(dict.fromkeys(named or said))
+    if not chosen:
+        raise DataError("no answers in it, and no user named; add rows, or name users with --user", source=table.source)
+    chosen_items, chosen_prior = read_items(items), read_prior(prior)
+    network_of = _networks(graph, profiles)
+    columns: dict[str, list[list[Any]]] = {name: [] for name in _COLUMNS}
+    failed: list[str] = []
+    with progress(chosen, "Labelling") as steps:
+        for user in steps:
+            try:
+                policy = _policy(network_of(user), said.get(user, ()), table, chosen_items, chosen_prior, seed, classifier)
+            except PrivwizError as error:
+                failed.append(user)
+                click.echo(f"Error: {error}", err=True)
+                continue
+            for name, values in policy_columns(policy, language).items():
+                columns[name].append(values)
+    if len(failed) < len(chosen):
+        write_table(out, {name: list(chain.from_iterable(parts)) for name, parts in columns.items()})
+    if failed:
+        _report(failed, chosen, out)
+
+
+def _users_in(path: str | None) -> Sequence[str]:
+    from privwiz.tables import read_table
+
+    return () if path is None else read_table(path, ("user",)).check_filled("user")["user"]
+
+
+def _by_user(table: "Table") -> Mapping[str, list[_Said]]:
+    said: dict[str, list[_Said]] = {}
+    for row, (user, item, friend, decision) in enumerate(table.rows("user", "item", "friend", "decision")):
+        said.setdefault(user, []).append(_Said(row, item, friend, decision))
+    return said
+
+
+def _networks(graph: str, profiles: str | None) -> "Callable[[str], EgoNetwork]":
+    """Return what gives a user's ego network; a graph file is read once."""
+    from privwiz.graphs import ego_network
+    from privwiz.readers import read_ego_network, read_graph
+
+    if Path(graph).is_dir():
+        return lambda user: read_ego_network(graph, user, profiles)
+    whole = read_graph(graph, profiles)
+
+    def network_of(user: str) -> "EgoNetwork":
+        try:
+            return ego_network(whole, user)
+        except DataError as error:
+            raise DataError(str(error), source=source_name(graph)) from None
+
+    return network_of
+
+
+def _policy(
+    network: "EgoNetwork",
+    said: Sequence[_Said],
+    table: "Table",
+    items: "tuple[ProfileItem, ...] | None",
+    prior: "Prior | None",
+    seed: int,
+    classifier: str,
+) -> "Policy":
+    from privwiz.wizard import Wizard
+
+    wizard = Wizard(network, items, prior, seed, classifier=classifier)
+    first: dict[tuple[str, str], _Said] = {}
+    for answer in said:
+        before = first.setdefault((answer.item, answer.friend), answer)
+        if answer.decision not in set(Decision):
+            raise table.error(answer.row, f"decision {answer.decision!r:.40} is not known; use allow, deny or ask")
+        if before.decision != answer.decision:
+            line = table.lines[before.row]
+            wrong = f"{answer.decision!r} contradicts {before.decision!r} in line {line}; keep one of the two"
+            raise table.error(answer.row, wrong)
+        if before is answer:
+            try:
+                wizard.label(answer.item, answer.friend, answer.decision)
+            except PrivwizError as error:
+                raise table.error(answer.row, str(error)) from None
+    return wizard.policy()
+
+
+def _report(failed: Sequence[str], chosen: Sequence[str], out: str) -> None:
+    """Say who has no policy, and leave with exit code 1."""
+    where = "standard output" if out == STANDARD else out
+    rest = f"the policies of the others are in {where}" if len(failed) < len(chosen) else f"{where} was not written"
+    if len(chosen) > 1:
+        some = ", ".join(failed[:10]) + (" ..." if len(failed) > 10 else "")
+        click.echo(f"Error: {len(failed)} of {len(chosen)} users have no policy: {some}; {rest}", err=True)
+    click.get_current_context().exit(1)

@@ -1,0 +1,331 @@
+"""The commands: what they print and write, and how they end. The talk of `privwiz ask` has its own file."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from privwiz import Policy, Wizard, read_ego_network
+from privwiz.asking import STRATEGIES
+from privwiz.audiences import Audience
+from privwiz.cli import main
+from privwiz.commands import ask, options, simulate
+from privwiz.graphs import build_ego_network
+from privwiz.regimes import REGIMES
+from privwiz.screens import KINDS
+from privwiz.tables import read_table
+
+ROOT = Path(__file__).parents[1]
+PRIVWIZ = Path(sys.executable).with_name("privwiz")
+TOWN = ("--graph", "town/edges.csv", "--profiles", "town/profiles.csv")
+SMALL_USER = "winnie.rowe"
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_samples(tmp_path, monkeypatch):
+    """Every test works in its own folder, with links to the sample networks."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("town", "snap", "small.json", "small.graphml"):
+        Path(name).symlink_to(ROOT / "sample_graphs" / name)
+
+
+@pytest.fixture
+def policy_file():
+    """A policy of the sample user with the fewest friends, after a few answers, with the state of its wizard beside it."""
+    wizard = Wizard(read_ego_network("town/edges.csv", SMALL_USER, "town/profiles.csv"), ["phone", "photos"])
+    circle = max(wizard.circles, key=len)
+    wizard.label("photos", circle, "allow")
+    Path("old.json").write_text(Wizard(wizard.network, ["phone", "photos"]).policy().to_json(), encoding="utf-8")
+    Path("state.json").write_text(wizard.to_json(), encoding="utf-8")
+    Path("policy.json").write_text(wizard.policy().to_json(), encoding="utf-8")
+    return "policy.json"
+
+
+def run(*command, said=None):
+    """Run a command in this process; it must succeed. Return what it printed on standard output."""
+    result = CliRunner().invoke(main, [str(word) for word in command], input=said)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def rows(text):
+    """Return the rows of a table as dictionaries."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+# The program
+
+
+def test_the_installed_program():
+    """The entry point runs and says the version of the distribution."""
+    done = subprocess.run([PRIVWIZ, "--version"], capture_output=True, encoding="utf-8", check=True)
+    assert (done.stdout, done.stderr) == (f"privwiz {version('privwiz')}\n", "")
+
+
+def test_every_command_has_a_short_help():
+    """The overview lists each command with a sentence."""
+    overview = run("--help")
+    for name, command in main.commands.items():
+        assert command.short_help.endswith(".")
+        assert f"  {name} " in overview
+
+
+def test_a_table_through_pipes():
+    """Answers from standard input become a policy on standard output, without anything else on it."""
+    command = [PRIVWIZ, "label", "--graph", "snap", "--answers", "-", "--items", "phone", "--out", "-"]
+    said = "user,item,friend,decision\n0,phone,5,deny\n0,phone,7,allow\n"
+    done = subprocess.run(command, input=said, capture_output=True, encoding="utf-8", check=True)
+    decisions = {row["friend"]: row["decision"] for row in rows(done.stdout)}
+    assert (len(decisions), decisions["5"], decisions["7"], done.stderr) == (100, "deny", "allow", "")
+
+
+def test_a_reader_that_goes_away():
+    """When who reads the output stops reading, the command ends without a word."""
+    circles = f"{PRIVWIZ} circles --graph town/edges.csv --user ada --level all --json - | head -1"
+    done = subprocess.run(["/bin/sh", "-c", circles], capture_output=True, encoding="utf-8", check=True)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_output_that_cannot_show_chinese():
+    """On a terminal of another encoding what cannot be shown is written as an escape; nothing fails."""
+    command = [PRIVWIZ, "circles", "--graph", "snap", "--lang", "zh"]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, env=environment, encoding="latin-1", check=True)
+    assert done.stdout.startswith("\\u7f16\\u53f7")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell):
+    """The completion script of each shell calls privwiz back."""
+    assert f"_PRIVWIZ_COMPLETE={shell}_complete" in run("completion", shell)
+
+
+def test_what_is_completed():
+    """Called back by a shell, privwiz lists the options that begin with what was typed."""
+    result = CliRunner(env={"_PRIVWIZ_COMPLETE": "bash_complete", "COMP_WORDS": "privwiz ask --k", "COMP_CWORD": "2"}).invoke(
+        main, [], prog_name="privwiz"
+    )
+    assert result.output == "plain,--kinds\n"
+
+
+def test_bash_takes_the_completion_script():
+    """The script for bash is valid, and completes commands."""
+    script = (
+        run("completion", "bash")
+        + '\nCOMP_WORDS=(privwiz circ); COMP_CWORD=1; _privwiz_completion privwiz; echo "${COMPREPLY[@]}"'
+    )
+    environment = os.environ | {"PATH": f"{PRIVWIZ.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment, encoding="utf-8", check=True)
+    assert done.stdout == "circles\n"
+
+
+def test_the_choices_are_those_of_the_library():
+    """What the help offers, written down there so that it needs no library, is what the library knows."""
+    assert ask.KINDS == KINDS
+    assert set(ask.STRATEGIES) == set(STRATEGIES)
+    assert tuple(REGIMES) == simulate.REGIMES
+    for name in options.CLASSIFIERS:
+        assert Wizard(build_ego_network("me", ["you"], []), ["phone"], classifier=name).policy()
+
+
+# Circles
+
+
+def test_circles_as_a_table():
+    """The table has a line per circle of the level, the largest first, and says how many friends are in one."""
+    head, *lines, coverage = run("circles", *TOWN, "--user", "ada").splitlines()
+    assert head.split()[:5] == ["id", "level", "resolution", "friends", "name"]
+    sizes = [int(line.split()[3]) for line in lines]
+    assert sizes == sorted(sizes, reverse=True)
+    assert coverage == "226 of 229 friends are in a circle. 3 have no mutual friend."
+
+
+def test_circles_of_all_levels_in_chinese():
+    """All levels are shown with --level all; with --lang zh head, names and coverage are Chinese."""
+    head, *lines, coverage = run("circles", *TOWN, "--user", "ada", "--level", "all", "--lang", "zh").splitlines()
+    assert head.split() == ["编号", "层", "分辨率", "人数", "名称", "部分成员"]
+    assert {line.split()[1] for line in lines} == set("012345")
+    assert coverage == "229 位好友中有 226 位属于某个圈子。3 位没有共同好友。"
+
+
+def test_circles_as_json():
+    """The JSON document holds all members, and on standard output nothing else; equal seeds give equal documents."""
+    text = run("circles", "--graph", "small.json", "--user", "ada", "--level", "all", "--json", "-", "--seed", 3)
+    document = json.loads(text)
+    assert (document["user"], document["friends"]["all"]) == ("ada", 24)
+    assert all(len(circle["members"]) == circle["size"] >= 3 for circle in document["circles"])
+    run("circles", "--graph", "small.json", "--user", "ada", "--level", "all", "--json", "again.json", "--seed", 3)
+    assert Path("again.json").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(("name", "start"), [("circles.svg", b"<?xml"), ("circles.png", b"\x89PNG")])
+def test_a_picture_of_circles(name, start):
+    """The picture is of the kind that its name says."""
+    run("circles", "--graph", "small.graphml", "--user", "ada", "--picture", name)
+    assert Path(name).read_bytes().startswith(start)
+
+
+# Label
+
+
+def test_label_many_users():
+    """Every user of the answers gets a whole policy, in which what they said holds."""
+    chosen = [SMALL_USER, "edith.chandler"]
+    options = [word for user in chosen for word in ("--user", user)]
+    run("label", *TOWN, "--answers", "town/answers.csv", *options, "--out", "policies.csv")
+    found = {row[:3]: row[3] for row in read_table("policies.csv", ("user", "item", "friend", "decision")).rows()}
+    said = {
+        row[:3]: row[3]
+        for row in read_table("town/answers.csv", ("user", "item", "friend", "decision")).rows()
+        if row[0] in chosen
+    }
+    friends = sum(read_ego_network("town/edges.csv", user).n for user in chosen)
+    assert len(found) == 12 * friends
+    assert {cell: found[cell] for cell in said} == said
+
+
+def test_label_names_users_in_a_table_and_writes_parquet():
+    """Users can come from a table; one who said nothing gets the policy that the prior gives; Parquet holds the same as CSV."""
+    Path("users.csv").write_text(f"user\n{SMALL_USER}\nada\n", encoding="utf-8")
+    Path("said.csv").write_text(f"user,item,friend,decision\n{SMALL_USER},phone,ada,ask\n", encoding="utf-8")
+    options = (*TOWN, "--answers", "said.csv", "--users", "users.csv", "--items", "phone")
+    for out in ("p.csv", "p.parquet"):
+        run("label", *options, "--out", out)
+    columns = ("user", "item", "friend", "decision", "reason")
+    tables = [list(read_table(out, columns).rows()) for out in ("p.csv", "p.parquet")]
+    assert tables[0] == tables[1]
+    assert dict.fromkeys(row[0] for row in tables[0]) == dict.fromkeys((SMALL_USER, "ada"))
+    assert (SMALL_USER, "phone", "ada", "ask", "You were not sure, so it stays hidden until you decide.") in tables[0]
+
+
+def test_the_same_answer_twice_is_no_contradiction():
+    """Repeating an answer is harmless; what was said holds."""
+    said = "user,item,friend,decision\n0,phone,5,deny\n0,phone,5,deny\n"
+    text = run("label", "--graph", "snap", "--answers", "-", "--items", "phone", "--out", "-", "--classifier", "knn", said=said)
+    assert {row["friend"]: row["decision"] for row in rows(text)}["5"] == "deny"
+
+
+def test_reasons_in_chinese():
+    """With --lang zh the reasons are Chinese."""
+    said = "user,item,friend,decision\n0,phone,5,deny\n"
+    text = run("label", "--graph", "snap", "--answers", "-", "--items", "phone", "--out", "-", "--lang", "zh", said=said)
+    assert {row["friend"]: row["reason"] for row in rows(text)}["5"] == "这是您自己设定的。"
+
+
+def test_a_bad_user_is_not_lost_and_harms_nobody():
+    """Who cannot be labelled is named with the reason and the exit code is 1; the policies of the others are written."""
+    text = f"user,item,friend,decision\nada,phone,zoe,allow\n{SMALL_USER},phone,ada,deny\nnobody,phone,ada,deny\n"
+    Path("said.csv").write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(main, ["label", *TOWN, "--answers", "said.csv", "--items", "phone", "--out", "p.csv"])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Error: said.csv, line 2: 'zoe' is not a friend in this network; add the friend first or correct the name",
+        "Error: town/edges.csv: 'nobody' is not in the graph; it has 490 users, such as 'wei.lin', 'mei.chen', 'jun.lin'",
+        "Error: 2 of 3 users have no policy: ada, nobody; the policies of the others are in p.csv",
+    ]
+    assert {row["user"] for row in rows(Path("p.csv").read_text(encoding="utf-8"))} == {SMALL_USER}
+
+
+# Policies
+
+
+def test_what_a_friend_sees_and_who_sees_a_thing(policy_file):
+    """A friend is found by id or name; each line says what holds and why."""
+    by_id, by_name = run("show", policy_file, "--friend", "ada"), run("show", policy_file, "--friend", "Ada Lin")
+    assert by_id == by_name
+    assert [line.split("  ")[0] for line in by_id.splitlines()] == ["thing", "phone number", "photos"]
+    assert "Ada Lin" in run("show", policy_file, "--item", "phone")
+    assert (
+        run("show", "-", "--item", "photos", "--friend", "ada", "--lang", "zh", said=Path(policy_file).read_text("utf-8"))
+        .splitlines()[1]
+        .startswith("照片")
+    )
+
+
+def test_a_name_of_two_friends_is_refused():
+    """Where two friends have one name, an id is asked for."""
+    policy = Wizard(read_ego_network("town/edges.csv", SMALL_USER), ["phone"]).policy()
+    document = json.loads(policy.to_json())
+    document["friends"] = ["1", "2"]
+    document.update(names=["Bo", "Bo"])
+    result = CliRunner().invoke(main, ["show", "-", "--friend", "Bo"], input=json.dumps(document))
+    assert result.exit_code == 1
+
+
+def test_what_changes_from_one_policy_to_another(policy_file):
+    """The summary says how many cells change; the JSON document holds each of them, and takes the place of the summary on -."""
+    assert run("diff", policy_file, policy_file) == "Nothing changes.\n"
+    summary = run("diff", "old.json", policy_file)
+    assert "photos: newly shown to " in summary
+    document = json.loads(run("diff", "old.json", "-", "--json", "-", said=Path(policy_file).read_text("utf-8")))
+    assert document["format"] == "privwiz.policy-diff/1"
+    assert run("diff", "old.json", policy_file, "--json", "diff.json", "--lang", "zh") != summary
+    assert json.loads(Path("diff.json").read_text("utf-8")) == document
+
+
+def test_export_writes_each_format(policy_file):
+    """Every format holds exactly the shown cells; the ending of --out may name the format."""
+    policy = Policy.from_json(Path(policy_file).read_text("utf-8"))
+    assert Policy.from_json(run("export", policy_file, "--format", "json")).table() == policy.table()
+    assert json.loads(run("export", policy_file, "--format", "openfga")) == policy.to_openfga()
+    assert run("export", policy_file, "--format", "cedar") == policy.to_cedar()
+    assert run("export", policy_file, "--format", "cedar-schema").startswith("entity User;")
+    assert json.loads(run("export", policy_file, "--format", "openfga-model"))["schema_version"] == "1.1"
+    assert len(rows(run("export", "-", "--format", "csv", said=policy.to_json()))) == len(policy)
+    for out in ("copy.csv", "copy.parquet", "copy.json"):
+        run("export", policy_file, "--out", out)
+    assert len(read_table("copy.parquet", ("friend",))) == len(policy) == len(read_table("copy.csv", ("friend",)))
+
+
+def test_audiences_use_the_circles_of_the_wizard(policy_file):
+    """With the wizard's state audiences are said by circles, without it by people; both mean the same."""
+    plain = json.loads(run("export", policy_file, "--format", "audiences"))["audiences"]["photos"]
+    document = json.loads(run("export", policy_file, "--format", "audiences", "--state", "state.json"))
+    by_circle = document["audiences"]["photos"]
+    assert (bool(plain["allow_circles"]), bool(by_circle["allow_circles"])) == (False, True)
+    members = {name: circle["members"] for name, circle in document["circles"].items()}
+    assert Audience(**by_circle).expand(members) == Audience(**plain).expand({}) != frozenset()
+
+
+# Simulate
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_simulated_community_can_be_used_at_once(form):
+    """The tables that simulate writes are what circles and label read; equal seeds write equal tables."""
+    run("simulate", "--people", 40, "--seed", 2, "--out", "one", "--format", form, "--regime", "circle")
+    run("simulate", "--people", 40, "--seed", 2, "--out", "two", "--format", form, "--regime", "circle")
+    assert sorted(path.name for path in Path("one").iterdir()) == sorted(
+        f"{name}.{form}" for name in ("edges", "profiles", "groups", "policies", "answers")
+    )
+    columns = ("user", "item", "friend", "decision")
+    assert list(read_table(f"one/answers.{form}", columns).rows()) == list(read_table(f"two/answers.{form}", columns).rows())
+    graph = ("--graph", f"one/edges.{form}", "--profiles", f"one/profiles.{form}")
+    run("label", *graph, "--answers", f"one/answers.{form}", "--user", "ada", "--out", "policies.csv")
+
+
+def test_simulate_for_one_user():
+    """With --user only that user decides."""
+    run("simulate", "--people", 40, "--out", "town2", "--user", "ada")
+    assert {row[0] for row in read_table("town2/policies.csv", ("user",)).rows()} == {"ada"}
+
+
+def test_simulate_keeps_what_is_there():
+    """A folder with something in it is not written to, unless that is asked for."""
+    Path("full").mkdir()
+    Path("full/edges.csv").write_text("mine", encoding="utf-8")
+    result = CliRunner().invoke(main, ["simulate", "--people", "20", "--out", "full"])
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: full: not empty; choose another folder, or add --force to replace the tables in it\n",
+    )
+    assert Path("full/edges.csv").read_text(encoding="utf-8") == "mine"
+    run("simulate", "--people", "20", "--out", "full", "--force")
+    assert Path("full/edges.csv").read_text(encoding="utf-8").startswith("source,target,weight\n")
