@@ -1,0 +1,84 @@
+# Needs make and Python 3.11 (or 3.12: `make PYTHON=python3.12 run`), nothing else. Everything goes into .tools/ and .venv/ here.
+
+PYTHON ?= python3.11
+POLICY_DIR ?= my-policy
+UV_VERSION := 0.13.9
+
+UV := .tools/bin/uv
+UV_READY := .tools/uv-$(UV_VERSION)
+RUN_READY := .venv/ready-to-run
+TEST_READY := .venv/ready-to-test
+LOCKED := uv.lock pyproject.toml api/pyproject.toml
+BIN := .venv/bin
+LOWEST := .tools/lowest/bin
+
+# uv takes the interpreter of .tools, never another environment and never a downloaded Python.
+unexport VIRTUAL_ENV
+export UV_PYTHON := $(CURDIR)/.tools/bin/python
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+
+.DELETE_ON_ERROR:
+.PHONY: help run test test-lowest lint format types docs bench lock wheels clean
+.DEFAULT_GOAL := help
+
+help: ## list what make can do
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target says; do printf 'make %-12s%s\n' "$$target" "$$says"; done
+
+run: $(RUN_READY) ## set up, then answer the wizard's questions for a user of the sample network
+	@mkdir -p $(POLICY_DIR)
+	$(BIN)/privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada \
+	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
+
+test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
+	$(BIN)/python -m pytest $(PYTEST)
+
+# Old versions warn about each other, so warnings are no errors there; the documentation shows what the locked versions print.
+test-lowest: $(UV_READY) ## the quick tests with the lowest versions that pyproject.toml admits, in an environment of their own
+	$(UV) venv --quiet --clear .tools/lowest
+	$(UV) pip install --quiet --python $(LOWEST)/python --resolution lowest-direct -r pyproject.toml --all-extras --group test -e . -e ./api
+	$(LOWEST)/python -m pytest -q -W default -m "not slow" --ignore tests/test_docs.py $(PYTEST)
+
+lint: $(TEST_READY) ## check format and lint rules
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+format: $(TEST_READY) ## format, and mend what the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+types: $(TEST_READY) ## check types
+	$(BIN)/mypy
+
+docs: $(TEST_READY) ## write the generated pages of docs/ again
+	$(BIN)/python docs/cli_reference.py docs/reference/cli.md
+
+bench: $(TEST_READY) ## run every benchmark; each prints a table
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+lock: $(UV_READY) ## resolve the dependencies again
+	$(UV) lock
+
+wheels: $(UV_READY) ## build the wheels of both distributions into dist/
+	rm -rf dist
+	$(UV) build --quiet --all-packages --wheel --out-dir dist
+
+clean: ## remove everything that make made, except my-policy/
+	rm -rf .tools .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# --inexact: `make run` takes nothing away that `make test` installed.
+$(RUN_READY): $(UV_READY) $(LOCKED)
+	$(UV) sync --quiet --frozen --inexact --no-default-groups
+	@touch $@
+
+$(TEST_READY): $(UV_READY) $(LOCKED)
+	$(UV) sync --quiet --frozen --all-packages --all-extras --all-groups
+	@touch $@ $(RUN_READY)
+
+$(UV_READY):
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: $(PYTHON) is not installed; install Python 3.11, or name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "make: $(PYTHON) is not Python 3.11 or 3.12; name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo "make: $(PYTHON) comes without venv; on Debian and Ubuntu install python3.11-venv" >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@

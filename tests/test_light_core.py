@@ -1,0 +1,38 @@
+"""`import privwiz` stays light: it loads the core dependencies and nothing that an extra or another distribution brings."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# igraph is a core dependency, but importing it loads matplotlib wherever that is installed.
+HEAVY = ["flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
+
+IMPORT = "import privwiz"
+HELP = """
+import contextlib, io, sys
+from privwiz.cli import main
+sys.argv = ["privwiz", "--help"]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+"""
+
+
+def heavy_modules_after(code):
+    """Run ``code`` in a fresh interpreter; return which of the heavy libraries it loaded."""
+    report = f"\nimport json, sys\nprint(json.dumps(sorted(set({HEAVY}) & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("code", [IMPORT, HELP], ids=["import privwiz", "privwiz --help"])
+def test_no_heavy_library_is_loaded(code):
+    """Neither the library nor its command line loads an optional library before a function needs it."""
+    assert heavy_modules_after(code) == []
+
+
+def test_the_check_sees_a_heavy_library():
+    """Negative control: where one is loaded, the check says which."""
+    assert heavy_modules_after(f"{IMPORT}, pyarrow") == ["pyarrow"]
