@@ -44,6 +44,7 @@ LOGISTIC_GAUSSIAN = np.pi / 8
 
 _TOLERANCE = 1e-3
 _MOST_STEPS = 50
+_BISECTIONS = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,7 +270,7 @@ def share_shift(share: float, mean: Floats, variance: float) -> float:
     """Return the shift s for which the mean over members of ``Phi((mean + s) / sqrt(2.56 + variance))`` is ``share``.
 
     This is how an answer about a share of a group ("most of them") becomes a value of the group's latent: its mean plus s.
-    Found by bisection, to 1e-7.
+    Found by bisection.
 
     Parameters
     ----------
@@ -289,7 +290,7 @@ def share_shift(share: float, mean: Floats, variance: float) -> float:
     scale = np.sqrt(PROBIT_VARIANCE + variance)
     level = ndtri(share) * scale
     low, high = level - mean.max(), level - mean.min()
-    while high - low > 1e-7:
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         if ndtr((mean + middle) / scale).mean() < share:
             low = middle

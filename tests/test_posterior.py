@@ -299,6 +299,12 @@ def test_share_shift_solves_its_equation(seed, share, variance):
     assert ndtr((mean + shift) / np.sqrt(PROBIT_VARIANCE + variance)).mean() == pytest.approx(share, abs=1e-6)
 
 
+def test_share_shift_of_extreme_members():
+    """Members that are extremely apart, or extreme and alike, have a finite shift, too."""
+    assert share_shift(0.5, np.array([1e12]), 0.0) == -1e12
+    assert abs(share_shift(0.3, np.array([1e9, -1e9]), 0.0)) <= 1e9 + 10
+
+
 @given(seeds, st.floats(0.02, 0.98), st.floats(0.02, 0.98), st.floats(0, 20))
 def test_share_shift_grows_with_the_share(seed, one, other, variance):
     """A larger share is a larger shift."""
