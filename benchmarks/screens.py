@@ -1,9 +1,9 @@
 """How many cells are right after a few screens in all: privwiz, privwiz without a trained prior, and the wizard of 2010.
 
 All allow/deny labels are SIMULATED (`privwiz.simulate`) on six real networks with hand-made circles of SNAP's ego-Facebook; the
-wizards see graph and profiles only. The user sees shares with a standard deviation of 0.07, and slips in 1 % of the answers about
-one friend and 3 % of those about a circle. Scored are the cells that were not asked one by one; "non-trivial" means items of which
-at least a tenth of the friends is in the minority.
+wizards see graph and profiles only. The user sees shares with a standard deviation of 0.07, and slips in 1 % of the answers on
+one friend and 3 % of those about a circle. Scored are the cells that were not asked one by one; "non-trivial" means items of
+which at least a tenth of the friends is in the minority.
 
 Run: ``python benchmarks/screens.py [--data DIR] [--users 12] [--regimes mixed,cohesive,idio]``
 """
