@@ -156,9 +156,10 @@ class Wizard:
             Ask about these only; all unless given.
         least_gain : float
             The stopping rule: a screen pays when it is expected to set right at least this many cells per unit of effort (a
-            screen, or a toggle that has to be changed); with the default of 0.8, when answering it beats correcting cells
-            in the result one by one, each of which takes a tap, and a look to find it. With 0 the wizard asks as long as there is anything to ask, and so it does with the
-            baseline strategies and the classic classifiers, for which no gain is known. The audience is asked in any case.
+            screen, or a toggle that has to be changed); with the default of 0.8, when answering it beats correcting cells in
+            the result one by one, each of which takes a tap, and a look to find it. With 0 the wizard asks as long as there
+            is anything to ask, and so it does with the baseline strategies and the classic classifiers, for which no gain is
+            known. The audience is asked in any case.
 
         Returns
         -------
