@@ -24,7 +24,12 @@ class UnknownFriend(PrivwizError, KeyError):
     """A name that is not a friend of this user."""
 
     def __init__(self, friend: object) -> None:
-        super().__init__(f"{friend!r} is not a friend in this network; add the friend first or correct the name")
+        advice = (
+            "add the friend first or correct the name"
+            if isinstance(friend, str)
+            else f"ids are texts here, such as {str(friend)!r}"
+        )
+        super().__init__(f"{friend!r} is not a friend in this network; {advice}")
 
     __str__ = Exception.__str__
 

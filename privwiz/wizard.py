@@ -102,6 +102,10 @@ class Wizard:
         strategy: Strategy = "expected-error",
         circles: Circles | None = None,
     ) -> None:
+        if not isinstance(network, EgoNetwork):
+            raise DataError(f"the network is a {type(network).__name__}; make an EgoNetwork of it with ego_network(graph, user)")
+        if not isinstance(prior, Prior | None):
+            raise DataError(f"the prior is a {type(prior).__name__}; give what Prior.load or Prior.default returns")
         if strategy not in STRATEGIES:
             raise DataError(f"strategy {strategy!r} is not known; choose one of {', '.join(STRATEGIES)}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -248,7 +252,10 @@ class Wizard:
             If the decision is another, or nobody is named.
         """
         self._item_position(item)
-        friends = (friend,) if isinstance(friend, str) else friend.members if isinstance(friend, Circle) else tuple(friend)
+        if isinstance(friend, Circle):
+            friends = friend.members
+        else:
+            friends = (friend,) if isinstance(friend, str) or not isinstance(friend, Iterable) else tuple(friend)
         for one in friends:
             self._network.index(one)
         value = UNSURE if decision == Decision.ASK else str(decision)

@@ -172,6 +172,15 @@ def test_every_line_has_a_meaning(line):
             assert value in known or (toggles is AUDIENCE and 0 <= value <= 1)
 
 
+@pytest.mark.parametrize("line", ["1 all 1 none", "1-3 most, 2 some", "g 2 none 2 all"])
+def test_a_line_that_contradicts_itself_is_not_understood(line):
+    """Two different answers for one number are a problem, never a choice between them."""
+    reply = read_reply(line, CIRCLE)
+    assert reply.action == "misread"
+    assert "two different answers" in reply.problem
+    assert read_reply("1 all 1 all", CIRCLE).action == "confirm"
+
+
 @pytest.mark.parametrize(
     ("guess", "choices", "sure", "probability", "shown"),
     [

@@ -2,6 +2,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from sklearn.svm import LinearSVC
 
 from privwiz import CATALOGUE, Circle, DataError, Decision, Prior, UnknownFriend, UnknownItem, Wizard, find_circles
 from privwiz.answers import AUDIENCE_SHARES
-from privwiz.graphs import build_ego_network
+from privwiz.graphs import build_ego_network, ego_network
 from privwiz.screens import KINDS, MAX_TOGGLES
 
 CLUBS = {club: [f"{club}{k}" for k in range(6)] for club in "abc"}
@@ -644,3 +645,14 @@ def test_a_prior_that_knows_nothing():
     assert set(wizard.policy().probability.ravel()) == {0.5}
     wizard.label("phone", CLUBS["a"][:3], "deny")
     assert wizard.policy()["phone", "a5"].decision is Decision.DENY
+
+
+def test_what_is_not_a_network_a_prior_or_an_id_is_refused_in_words():
+    """A graph for a network, a path for a prior and a number for a friend's id each give an error that says what to give."""
+    network = ego_network(nx.karate_club_graph(), 0)
+    with pytest.raises(DataError, match=r"the network is a Graph; make an EgoNetwork of it with ego_network\(graph, user\)"):
+        Wizard(nx.karate_club_graph(), items=["phone"])
+    with pytest.raises(DataError, match=r"the prior is a str; give what Prior\.load or Prior\.default returns"):
+        Wizard(network, items=["phone"], prior="prior.json")
+    with pytest.raises(UnknownFriend, match="1 is not a friend in this network; ids are texts here, such as '1'"):
+        Wizard(network, items=["phone"]).label("phone", 1, "deny")

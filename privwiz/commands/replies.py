@@ -160,6 +160,7 @@ def _normal(line: str) -> str:
 def _values(text: str, toggles: "Sequence[Toggle]", language: str) -> tuple[Value, ...]:
     values: list[Value] = list(map(preset, toggles))
     chosen: list[int] = []
+    numbered: dict[int, Value] = {}
     tokens = list(_tokens(text))
     for position, token in enumerate(tokens):
         if position == 0 and token in _SUGGESTIONS:
@@ -169,6 +170,8 @@ def _values(text: str, toggles: "Sequence[Toggle]", language: str) -> tuple[Valu
         elif chosen or position == 0:
             for k in chosen or range(len(toggles)):
                 values[k] = _value(token, toggles[k], language)
+                if k in chosen and numbered.setdefault(k, values[k]) != values[k]:
+                    raise _Misread(tell("two_values", language, token=k + 1))
             chosen = []
         else:
             _value(token, toggles[0], language)

@@ -115,6 +115,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "not_understood": ("“{token}” was not understood; h shows what can be said.", "不明白“{token}”；输入 h 查看可以怎么说。"),
     "ambiguous": ("“{token}” could be {choices}; write more of it.", "“{token}”可能是{choices}；请写得完整一些。"),
     "no_such_line": ("There is no number {token}; the numbers are 1 to {last}.", "没有第 {token} 项；编号为 1 到 {last}。"),
+    "two_values": ("Number {token} is given two different answers; say one.", "第 {token} 项有两个不同的回答；请只填一个。"),
     "no_value": ("What should {token} be? For example: {token} {example}", "第 {token} 项要设为什么？例如：{token} {example}"),
     "no_number": ("Which number should be “{token}”? For example: 1 {token}", "哪一项要设为“{token}”？例如：1 {token}"),
     "share_only": ("{token} is a share; it answers only how many of all friends.", "{token} 是比例，只能用于回答“多少好友”。"),
