@@ -47,7 +47,7 @@ _EDGE = 0.02
 _LEAST_WITHIN = 0.2
 _STATED = {"allow": 1, "deny": -1, UNSURE: 2}
 
-_Closings: TypeAlias = dict[frozenset[int], frozenset[int]]
+_Closings: TypeAlias = dict[frozenset[str], frozenset[str]]
 """Groups that were closed to one item -> who of them still is."""
 
 
@@ -191,12 +191,12 @@ def evidence(log: Sequence[Entry], items: Sequence[str], friends: Sequence[str])
             shown.update((j, (member,)) for member in members)
             _drop_within(last, j, members)
         else:
-            _open_or_close(closings[j], frozenset(members), answer.value)
+            _open_or_close(closings[j], frozenset(answer.friends), answer.value)
         last.pop((j, members, answer.each), None)
         last[j, members, answer.each] = answer.value
     closed = np.zeros(stated.shape, bool)
     for j, closing in enumerate(closings):
-        closed[j, sorted(set().union(*closing.values()))] = True
+        closed[j, sorted(friend_at[friend] for friend in set().union(*closing.values()) if friend in friend_at)] = True
     answers = tuple((j, members, value, each) for (j, members, each), value in last.items())
     return Evidence(stated, closed, answers, frozenset(shown))
 
@@ -212,8 +212,11 @@ def _drop_within(last: dict[tuple[int, tuple[int, ...], bool], str | float], ite
         del last[key]
 
 
-def _open_or_close(closings: _Closings, members: frozenset[int], value: str | float) -> None:
-    """Close a group of whom nobody may see the item; any other answer about a group reopens it, also within groups around it."""
+def _open_or_close(closings: _Closings, members: frozenset[str], value: str | float) -> None:
+    """Close a group of whom nobody may see the item; any other answer about a group reopens it, also within groups around it.
+
+    Groups are compared as they were when the answers were given: who leaves the network reopens nothing.
+    """
     if value in ("none", "deny", 0):
         closings[members] = members
     elif value != UNSURE:

@@ -92,7 +92,10 @@ def read_session(text: str) -> Session:
     """
     data = read_json(text, FORMAT)
     try:
-        groups = [tuple(expect(friend, str, "a friend") for friend in group) for group in expect(data["groups"], list, "groups")]
+        groups = [
+            tuple(expect(friend, str, "a friend") for friend in expect(group, list, "a group"))
+            for group in expect(data["groups"], list, "groups")
+        ]
         return Session(
             ego=expect(data["ego"], str, "ego"),
             items=tuple(_item(item) for item in expect(data["items"], list, "items")),

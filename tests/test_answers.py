@@ -340,3 +340,15 @@ def test_within_variance_is_that_of_the_members_around_their_mean():
     shared, specific = np.diag([1.0, 1, 1, 1, 0.25]), np.diag([2.0, 2, 2, 2, 0.5])
     assert within_variance(LatentModel(np.zeros((1, 5)), shared, specific), np.arange(4), 4) == pytest.approx(2.25)
     assert within_variance(LatentModel(np.zeros((1, 5)), np.ones((5, 5)), np.ones((5, 5))), np.arange(4), 4) == 0.2
+
+
+def test_who_leaves_reopens_nothing():
+    """A group that was closed stays closed when a friend leaves, though an answer about others then looks like one inside it."""
+    log = [Entry("circle", (group_answer("none", "abcd"),)), Entry("circle", (group_answer("all", "abz"),))]
+    assert evidence(log, ["phone"], list("abcdz")).closed.tolist() == [[True, True, True, True, False]]
+    assert evidence(log, ["phone"], list("abcd")).closed.tolist() == [[True, True, True, True]]
+
+
+def group_answer(value, friends):
+    """Return an answer about a group as a whole."""
+    return Answer("phone", tuple(friends), value, each=False)

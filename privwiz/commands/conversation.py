@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Terminal", "converse", "screens_text", "show_screen"]
 
 _NEARLY_DONE = 1.5
-"""The wizard stops at one cell set right per unit of effort."""
+"""Cells set right per unit of effort, below which little is left to gain; the wizard stops at `privwiz.asking.LEAST_GAIN`."""
 
 
 @dataclass(frozen=True, slots=True)
