@@ -12,7 +12,6 @@ import numpy.typing as npt
 from privwiz.answers import Evidence, observe, share_noise, within_variance
 from privwiz.circles import Circle, Circles
 from privwiz.covariance import latent_model
-from privwiz.decisions import threshold
 from privwiz.explain import explain, explain_untold
 from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
@@ -26,6 +25,7 @@ from privwiz.screens import NEARLY_ALL
 __all__ = ["Belief", "Layout", "believe", "believe_classic", "lay_out"]
 
 _MOST_CIRCLES = 45
+_DENIED = float(np.nextafter(0.5, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +180,10 @@ class Belief:
     def granted(self) -> npt.NDArray[np.float64]:
         """Probability of ``allow``, shape (J, n), such that no cell is allowed by inference that the user has closed.
 
-        Whoever is in a group of which the user said that nobody may see the item has at most the item's threshold.
+        Whoever is in a group of which the user said that nobody may see the item has less than a half: it is denied, and not
+        asked about again.
         """
-        limit = np.array([threshold(item.cost_ratio) for item in self.layout.items])[:, None]
-        return np.where(self.said.closed, np.minimum(self.probability, limit), self.probability)
+        return np.where(self.said.closed, np.minimum(self.probability, _DENIED), self.probability)
 
     @cached_property
     def doubt(self) -> npt.NDArray[np.float64]:

@@ -168,7 +168,7 @@ def test_what_is_closed_is_never_granted_by_inference():
     untold = replace(answers, stated=np.zeros_like(answers.stated), closed=closed)
     belief = believe(layout_of(network, answers.groups), untold)
     assert belief.probability.max(axis=1).min() > threshold(ITEMS[1].cost_ratio)
-    assert belief.granted[1].max() == threshold(ITEMS[1].cost_ratio)
+    assert belief.granted[1].max() < 0.5
     assert (belief.granted[0] == belief.probability[0]).all()
     policy = belief.policy()
     assert policy.allowed("phone")
