@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -147,14 +148,17 @@ def test_the_order_of_friends_does_not_matter(log, order, data):
 
 @given(logs, st.sets(st.sampled_from(FRIENDS), max_size=4))
 def test_friends_who_left_drop_out(log, gone):
-    """The evidence without some friends is that of a log whose answers never named them."""
+    """Without some friends the evidence is that of a log that never named them, but that leaving opens and closes nothing."""
     left = [friend for friend in FRIENDS if friend not in gone]
 
     def without(entry):
         named = [(one, kept) for one in entry.answers if (kept := tuple(friend for friend in one.friends if friend not in gone))]
         return Entry(entry.kind, tuple(Answer(one.item, kept, one.value, one.each) for one, kept in named))
 
-    assert parts(evidence(log, ITEMS, left)) == parts(evidence([without(entry) for entry in log], ITEMS, left))
+    said, never_named = evidence(log, ITEMS, left), evidence([without(entry) for entry in log], ITEMS, left)
+    assert parts(replace(said, closed=never_named.closed)) == parts(never_named)
+    stayed = [friend not in gone for friend in FRIENDS]
+    assert said.closed.tolist() == evidence(log, ITEMS, FRIENDS).closed[:, stayed].tolist()
 
 
 @given(logs)

@@ -160,7 +160,7 @@ def test_whoever_is_in_a_closed_group_is_never_allowed_by_inference(value, allow
 
 
 def test_what_is_closed_is_never_granted_by_inference():
-    """However likely the model thinks it, a closed cell has at most its item's threshold, and an open one its probability."""
+    """However likely the model thinks it, a closed cell has less than a half, and an open one its probability."""
     network = clubs()
     answers = said(network, ("phone", FRIENDS, "allow", True), ("city", FRIENDS[:-1], "allow", True))
     closed = np.zeros(answers.closed.shape, bool)
