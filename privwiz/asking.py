@@ -38,9 +38,9 @@ def ask(
 
     The audience comes first, wherever it may be asked: it settles the level of every item at once. Of the rest,
     ``"expected-error"`` takes the largest expected error reduction among those that pay, ``"uncertainty"`` the screen whose
-    toggles are most in doubt, ``"random"`` any; these two, and a classic classifier, which cannot tell the gain and goes by
-    doubt, ask as long as there is anything to ask. (To divide the reduction by the effort was tried: it prefers screens that
-    tell little, and errs more after the same effort. See docs/decisions.md.)
+    toggles are most in doubt, ``"random"`` any; these two, and any model but the library's own, which goes by doubt or by its
+    own ``worth``, ask as long as there is anything to ask. (To divide the reduction by the effort was tried: it prefers
+    screens that tell little, and errs more after the same effort. See docs/decisions.md.)
 
     Parameters
     ----------
@@ -71,7 +71,10 @@ def ask(
         gains = Gains(wrong, 1 + wrong)
     else:
         gains = _weigh(belief, belief.posterior, proposals, some, rng)
-    if strategy != "expected-error" or belief.posterior is None:
+    if belief.worth is not None:
+        score = np.array([sum(belief.worth[cell] for cell in proposal.cells) for proposal in proposals])
+        gains = Gains(score, gains.effort)
+    elif strategy != "expected-error" or belief.posterior is None:
         score = (gains.effort - 1) / np.array([len(proposal.cells) for proposal in proposals])
     else:
         pays = np.maximum(gains.gain, 0) >= least_gain * gains.effort

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from privwiz.items import ProfileItem
 from privwiz.naming import display_name
 from privwiz.policy import Policy
 from privwiz.posterior import LatentModel, Posterior, condition, predict, probability, share_shift
+from privwiz.predictor import ItemPredictor, Known, predict_checked
 from privwiz.prior import Prior
 from privwiz.screens import NEARLY_ALL
 
@@ -168,13 +168,16 @@ class Belief:
     probability : float array of shape (J, n)
         Of ``allow``, before the user's own answers overrule it.
     posterior : Posterior or None
-        None where a classic classifier predicts.
+        None where a classic classifier, or another `ItemPredictor`, predicts.
+    worth : float array of shape (J, n), optional
+        What asking a cell is worth, where such a predictor says so; see `privwiz.predictor.Prediction`.
     """
 
     layout: Layout
     said: Evidence
     probability: npt.NDArray[np.float64]
     posterior: Posterior | None
+    worth: npt.NDArray[np.float64] | None = None
 
     @cached_property
     def granted(self) -> npt.NDArray[np.float64]:
@@ -199,13 +202,20 @@ class Belief:
         return Policy(layout.network.ego, layout.items, layout.network.friends, self.granted, said.stated, reasons, layout.names)
 
 
-def believe_classic(layout: Layout, said: Evidence, classifier: Any) -> Belief:
-    """Learn what was said of single cells by a scikit-learn classifier; an item without such answers keeps the prior's rate."""
-    from privwiz.classifier import predict_items
-
+def believe_classic(layout: Layout, said: Evidence, predictor: ItemPredictor) -> Belief:
+    """Learn by another model than the library's own: from what was said of single cells, and the prior's rate of each item."""
     n = layout.network.n
     rate = probability(layout.model.mean[:, :n], np.zeros(1)).mean(axis=1) if n else np.full(len(layout.items), 0.5)
-    return Belief(layout, said, predict_items(classifier, layout.table, said.stated, rate), None)
+    known = Known(layout.network, layout.table, said.stated, _order(said), rate.astype(np.float64))
+    predicted = predict_checked(predictor, known)
+    return Belief(layout, said, predicted.probability, None, predicted.worth)
+
+
+def _order(said: Evidence) -> npt.NDArray[np.intp]:
+    """Item and friend of each cell stated as allow or deny, as they were last said, shape (K, 2)."""
+    cells = [(item, friend) for item, members, _, each in said.answers if each for friend in members]
+    latest = reversed(dict.fromkeys(reversed(cells)))
+    return np.array([cell for cell in latest if abs(said.stated[cell]) == 1], np.intp).reshape(-1, 2)
 
 
 def believe(layout: Layout, said: Evidence) -> Belief:

@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -23,6 +25,7 @@ from privwiz.circles import Circles
 from privwiz.errors import DataError
 from privwiz.graphs import EgoNetwork
 from privwiz.posterior import LatentModel, Observations, condition, probability
+from privwiz.predictor import ItemPredictor, Known, Prediction
 
 __all__ = [
     "CLASSIC",
@@ -30,6 +33,7 @@ __all__ = [
     "check_classifier",
     "classic_classifier",
     "community_matrix",
+    "item_predictor",
     "predict_items",
     "uncertainty",
 ]
@@ -57,6 +61,14 @@ class _SmoothedNeighbors(KNeighborsClassifier):
         return _smooth(super().predict_proba(X) * self.n_neighbors)
 
 
+class _SmoothedForest(RandomForestClassifier):
+    """A random forest of m answers whose share of allow counts as m answers: (m share + 1) / (m + 2)."""
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        answers = self.estimators_[0].tree_.weighted_n_node_samples[0]
+        return _smooth(super().predict_proba(X) * answers)
+
+
 def _smooth(count: Floats) -> Floats:
     """Laplace's rule of succession, row by row."""
     return np.asarray((count + 1) / (count.sum(axis=1, keepdims=True) + count.shape[1]))
@@ -68,9 +80,10 @@ CLASSIC: Mapping[str, Callable[[int | None], Any]] = MappingProxyType(
         "logistic": lambda random_state: LogisticRegression(max_iter=1000, random_state=random_state),
         "naive-bayes": lambda _: BernoulliNB(),
         "knn": lambda _: _SmoothedNeighbors(n_neighbors=5),
+        "forest": lambda random_state: _SmoothedForest(n_estimators=100, n_jobs=1, random_state=random_state),
     }
 )
-"""Name -> how to make one, given a seed: the base learners that the published wizard was tried with, and logistic regression."""
+"""Name -> how to make one, given a seed: the base learners that the published wizard was tried with, and two of today's."""
 
 
 def classic_classifier(name: str, random_state: int | None = None) -> Any:
@@ -213,6 +226,15 @@ def predict_items(classifier: Any, X: Floats, labels: Labels, prior_rate: Sequen
             if fitted is not None:
                 predicted[item] = fitted
     return predicted
+
+
+def item_predictor(classifier: Any) -> ItemPredictor:
+    """Return the predictor that learns each item by a clone of this scikit-learn classifier, as `predict_items` does."""
+    return partial(_predict_known, classifier)
+
+
+def _predict_known(classifier: Any, known: Known) -> Prediction:
+    return Prediction(predict_items(classifier, known.table, known.stated, known.prior_rate))
 
 
 def _predict(classifier: Any, X: Floats, known: npt.NDArray[np.intp], allow: npt.NDArray[np.bool_]) -> Floats | None:

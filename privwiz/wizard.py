@@ -13,6 +13,7 @@ from privwiz.errors import DataError, UnknownItem
 from privwiz.graphs import EgoNetwork
 from privwiz.items import ProfileItem, profile_items
 from privwiz.policy import Policy, Suggestion
+from privwiz.predictor import ItemPredictor
 from privwiz.prior import Prior
 from privwiz.screens import KINDS, Screen
 from privwiz.sessions import CUSTOM, Session, fingerprint, read_session, write_session
@@ -62,13 +63,15 @@ class Wizard:
         What is known beforehand; `Prior.default` unless given.
     seed : int
         Decides what is drawn by chance: circles, and which friends are considered for the next screen.
-    classifier : str or scikit-learn classifier
+    classifier : str, scikit-learn classifier or ItemPredictor
         ``"gp"``, the library's own model, which alone understands screens about groups; or one of ``"tree"`` (with
-        ``strategy="uncertainty"`` the published wizard of 2010), ``"logistic"``, ``"naive-bayes"``, ``"knn"``; or any
-        scikit-learn classifier with ``predict_proba``.
+        ``strategy="uncertainty"`` the published wizard of 2010), ``"logistic"``, ``"naive-bayes"``, ``"knn"``, ``"forest"``;
+        or any scikit-learn classifier with ``predict_proba``; or a function as `privwiz.predictor.ItemPredictor` describes,
+        such as those of `privwiz.rivals`. What is said below of classic classifiers holds for all but ``"gp"``.
     strategy : str
         How the next screen is chosen: ``"expected-error"``, or the baselines ``"uncertainty"`` and ``"random"``. A classic
-        classifier cannot tell what an answer would gain: there ``"expected-error"`` is ``"uncertainty"``.
+        classifier cannot tell what an answer would gain: there ``"expected-error"`` is ``"uncertainty"``, and both are the
+        choice of the predictor's own where it has one.
     circles : Circles, optional
         Circles of this network found before, such as the user's corrected ones.
 
@@ -376,7 +379,7 @@ class Wizard:
             Of the same user.
         prior : Prior, optional
             The same as before.
-        classifier : scikit-learn classifier, optional
+        classifier : scikit-learn classifier or ItemPredictor, optional
             The same as before where it was one of the caller's own; else None.
 
         Raises
@@ -430,16 +433,18 @@ def _several(what: str, values: Iterable[T]) -> Iterable[T]:
     return values
 
 
-def _resolve_classifier(classifier: Any, seed: int) -> tuple[str, Any]:
-    """Return the name that is stored and the scikit-learn classifier, which is None for the library's own model."""
+def _resolve_classifier(classifier: Any, seed: int) -> tuple[str, ItemPredictor | None]:
+    """Return the name that is stored and the predictor, which is None for the library's own model."""
     if isinstance(classifier, str) and classifier == "gp":
         return "gp", None
-    from privwiz.classifier import check_classifier, classic_classifier
+    from privwiz.classifier import check_classifier, classic_classifier, item_predictor
 
     if isinstance(classifier, str):
-        return classifier, classic_classifier(classifier, seed)
+        return classifier, item_predictor(classic_classifier(classifier, seed))
+    if callable(classifier) and not isinstance(classifier, type):
+        return CUSTOM, classifier
     check_classifier(classifier)
-    return CUSTOM, classifier
+    return CUSTOM, item_predictor(classifier)
 
 
 def _restore_circles(data: Mapping[str, Any], network: EgoNetwork, seed: int) -> Circles:

@@ -298,7 +298,7 @@ def test_every_kind_of_screen_can_be_answered(kind):
         assert None not in [answer.value for answer in log_of(state)[0].answers]
 
 
-@pytest.mark.parametrize("classifier", ["tree", "logistic", "naive-bayes", "knn"])
+@pytest.mark.parametrize("classifier", ["tree", "logistic", "naive-bayes", "knn", "forest"])
 def test_classic_classifiers_ask_about_friends(classifier):
     """With a classic classifier and a classic strategy the same talk asks about single friends."""
     options = ("--classifier", classifier, "--strategy", "uncertainty", "--items", "phone,photos", "--screens", "3")

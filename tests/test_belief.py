@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from privwiz.answers import Answer, Entry, evidence
 from privwiz.belief import believe, believe_classic, lay_out
 from privwiz.circles import find_circles
-from privwiz.classifier import classic_classifier
+from privwiz.classifier import classic_classifier, item_predictor
 from privwiz.decisions import Decision, threshold
 from privwiz.graphs import build_ego_network
 from privwiz.items import profile_items
@@ -187,7 +187,7 @@ def test_doubt_is_zero_where_the_user_has_said():
 def test_a_classic_classifier_starts_from_the_rate_of_the_prior():
     """Without answers a classic classifier predicts one rate per item for everybody; its posterior and reasons are none."""
     network = clubs()
-    belief = believe_classic(layout_of(network), said(network), classic_classifier("tree", 0))
+    belief = believe_classic(layout_of(network), said(network), item_predictor(classic_classifier("tree", 0)))
     assert np.ptp(belief.probability, axis=1).tolist() == [0, 0]
     assert belief.posterior is None
     assert {cell.reason.kind for cell in belief.policy()} == {"prior"}
@@ -198,5 +198,7 @@ def test_a_classic_classifier_learns_circles():
     network = clubs()
     answers = [("phone", [friend], "allow", True) for friend in CLUBS["a"][:2]]
     answers += [("phone", [friend], "deny", True) for friend in CLUBS["b"][:2]]
-    probability = believe_classic(layout_of(network), said(network, *answers), classic_classifier("tree", 0)).probability[0]
+    probability = believe_classic(
+        layout_of(network), said(network, *answers), item_predictor(classic_classifier("tree", 0))
+    ).probability[0]
     assert probability[:6].min() > 0.5 > probability[6:12].max()

@@ -32,7 +32,7 @@ from privwiz.posterior import LatentModel, Observations, condition, predict, pro
 from privwiz.snap import read_snap_ego_network
 
 OTHERS = {
-    "forest": RandomForestClassifier(n_estimators=5, random_state=0),
+    "plain forest": RandomForestClassifier(n_estimators=5, random_state=0),
     "scaled neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier(n_neighbors=7)),
     "calibrated": CalibratedClassifierCV(LogisticRegression(), cv=3),
     "gaussian naive bayes": GaussianNB(),
@@ -87,6 +87,14 @@ class TestClassicClassifier:
         model = classic_classifier("knn").fit(x, [1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
         assert model.predict_proba([[0.0], [1.0]])[:, 1] == pytest.approx([5 / 7, 1 / 7])
 
+    def test_the_forest_is_smoothed(self):
+        """A forest that learnt m answers says (m share + 1) / (m + 2), where share is what the plain forest says."""
+        rng = np.random.default_rng(0)
+        x, y = rng.integers(0, 2, (20, 6)).astype(float), rng.integers(0, 2, 20)
+        share = RandomForestClassifier(n_estimators=100, random_state=3).fit(x, y).predict_proba(x)
+        found = classic_classifier("forest", random_state=3).fit(x, y).predict_proba(x)
+        np.testing.assert_allclose(found, (20 * share + 1) / 22, rtol=1e-12)
+
     def test_the_tree_splits_by_entropy_without_limit(self):
         """The tree is that of scikit-learn with entropy, fully grown: the published wizard's."""
         rng = np.random.default_rng(0)
@@ -97,7 +105,8 @@ class TestClassicClassifier:
     def test_an_unknown_name_is_answered_with_the_known_ones(self):
         """The error lists what there is."""
         message = (
-            "there is no classifier 'svm'; choose one of tree, logistic, naive-bayes, knn, or give a scikit-learn classifier"
+            "there is no classifier 'svm'; choose one of tree, logistic, naive-bayes, knn, forest, "
+            "or give a scikit-learn classifier"
         )
         with pytest.raises(DataError, match=f"^{message}$"):
             classic_classifier("svm")

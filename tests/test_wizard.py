@@ -551,8 +551,8 @@ def test_baseline_strategies(strategy):
 @pytest.mark.parametrize("strategy", ["expected-error", "random", "uncertainty"])
 @pytest.mark.parametrize(
     "classifier",
-    ["tree", "logistic", "naive-bayes", "knn", RandomForestClassifier(n_estimators=5, random_state=0)],
-    ids=["tree", "logistic", "naive-bayes", "knn", "own"],
+    ["tree", "logistic", "naive-bayes", "knn", "forest", RandomForestClassifier(n_estimators=5, random_state=0)],
+    ids=["tree", "logistic", "naive-bayes", "knn", "forest", "own"],
 )
 def test_classic_classifiers(classifier, strategy):
     """Behind the same wizard a classic classifier asks about friends and cells only, and gives a full policy with reasons."""

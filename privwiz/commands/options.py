@@ -40,7 +40,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn")
+CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn", "forest")
 
 _POLICY_ENDINGS = (".json", ".csv", ".parquet")
 
