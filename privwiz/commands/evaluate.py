@@ -71,8 +71,6 @@ _OWN = {
     "majority": "an item's share of allow in the other answers, the same for every friend: what has to be beaten",
 }
 _ROUGH = 20
-
-
 _LABEL, _COLUMN = 22, 9
 
 
