@@ -1,4 +1,4 @@
-"""The command line: ``privwiz circles | ask | label | show | diff | export | simulate | completion``.
+"""The command line: ``privwiz circles | ask | label | evaluate | show | diff | export | simulate | completion``.
 
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.
@@ -13,6 +13,7 @@ import click
 from privwiz.commands.ask import ask
 from privwiz.commands.circles import circles
 from privwiz.commands.completion import completion
+from privwiz.commands.evaluate import evaluate
 from privwiz.commands.label import label
 from privwiz.commands.options import keep_indented
 from privwiz.commands.policies import diff, export, show
@@ -59,5 +60,5 @@ def main() -> None:
     """
 
 
-for _command in (ask, label, circles, show, diff, export, simulate, completion):
+for _command in (ask, label, evaluate, circles, show, diff, export, simulate, completion):
     main.add_command(_command)

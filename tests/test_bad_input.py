@@ -24,6 +24,7 @@ ITEMS = "the items are birthday, birth_year, email, phone, address, city, photos
 JSON_CUT = "the file is damaged or cut off, export it again"
 
 LABEL = "label --graph edges.csv --profiles profiles.csv --answers answers.csv --out out.csv"
+EVALUATE = "evaluate --graph edges.csv --answers answers.csv"
 ASK = "ask --graph edges.csv --user me"
 CIRCLES = "circles --graph edges.csv --user me"
 
@@ -193,6 +194,36 @@ BAD_FILES = [
         {"users.csv": "name\nme\n"},
         "users.csv, line 1: column 'user' is missing (found 'name'); name it in the header",
     ),
+    (EVALUATE, {"answers.csv": None}, "answers.csv: no such file; check the path"),
+    (EVALUATE, {"edges.csv": None}, "edges.csv: no such file; check the path"),
+    (EVALUATE, {"answers.csv": HEAD}, "answers.csv: no answers in it; add rows"),
+    (f"{EVALUATE} --user zoe", {}, "answers.csv: user 'zoe' has no answers in it; the users are me"),
+    (
+        EVALUATE,
+        {},
+        "answers.csv: no user has 5 answers (allow or deny) about an item; give more answers or lower --folds",
+    ),
+    (
+        f"{EVALUATE} --folds 2 --items city",
+        {"answers.csv": f"{HEAD}me,phone,ann,deny\nme,phone,bob,deny\nme,phone,cy,ask\n"},
+        "answers.csv: no user has 2 answers (allow or deny) about an item; give more answers or lower --folds",
+    ),
+    (
+        EVALUATE,
+        {"answers.csv": f"{HEAD}me,phone,ann,allow\nme,phone,ann,deny\n"},
+        "answers.csv, line 3: 'deny' contradicts 'allow' in line 2; keep one of the two",
+    ),
+    (
+        EVALUATE,
+        {"answers.csv": f"{HEAD}me,phone,zoe,deny\n"},
+        "answers.csv, line 2: 'zoe' is not a friend in this network; add the friend first or correct the name",
+    ),
+    (
+        EVALUATE,
+        {"answers.csv": f"{HEAD}zoe,phone,ann,deny\n"},
+        "edges.csv: 'zoe' is not in the graph; it has 5 users, such as 'me', 'ann', 'bob'",
+    ),
+    (f"{EVALUATE} --out out.txt", {}, "out.txt: ends in '.txt'; give a path that ends in .json, .csv or .parquet"),
     # Items and prior
     (f"{ASK} --items ,", {}, "no profile items; name at least one, such as 'phone'"),
     (f"{ASK} --items phone,phone", {}, "profile items named twice: phone"),
@@ -351,6 +382,11 @@ WRONG_USAGE = [
     (f"{ASK} --state a.json --out a.json", "--state and --out must be two files."),
     (f"{CIRCLES} --level few", "Invalid value for '--level': 'few' is neither the number of a level nor 'all'."),
     ("label --graph edges.csv --out o.csv", "Missing option '--answers'."),
+    (f"{EVALUATE} --folds 1", "Invalid value for '--folds': 1 is not in the range x>=2."),
+    (
+        f"{EVALUATE} --compare tree,oak",
+        "Invalid value for '--compare': 'oak' is not one of tree, logistic, naive-bayes, knn.",
+    ),
     ("show policy.json", "Name a friend (--friend), a thing (--item), or both."),
     ("diff - -", "Only one of the two policies can come from standard input."),
     ("export policy.json", "Say what to write: --format, or an --out that ends in .json, .csv or .parquet."),

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 import sys
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from privwiz.audiences import Audience
 from privwiz.cli import main
 from privwiz.commands import ask, options, simulate
 from privwiz.graphs import build_ego_network
+from privwiz.metrics import ItemScore, summarise
 from privwiz.regimes import REGIMES
 from privwiz.screens import KINDS
 from privwiz.tables import read_table
@@ -231,6 +234,97 @@ def test_a_bad_user_is_not_lost_and_harms_nobody():
         "Error: 2 of 3 users have no policy: ada, nobody; the policies of the others are in p.csv",
     ]
     assert {row["user"] for row in rows(Path("p.csv").read_text(encoding="utf-8"))} == {SMALL_USER}
+
+
+# Evaluate
+
+EVALUATE = ("evaluate", *TOWN, "--answers", "town/answers.csv", "--items", "phone,photos,city", "--compare", "naive-bayes")
+
+
+def evaluate_some(*options, said=None):
+    """Evaluate the two sample users with the fewest friends; return what is printed."""
+    return run(*EVALUATE, "--user", "kate.garland", "--user", "cecily.penrose", *options, said=said)
+
+
+def test_evaluate_prints_methods_and_metrics_with_intervals():
+    """Every method has a column, every metric a line with its intervals below and a meaning; equal calls print the same."""
+    text = evaluate_some()
+    assert text == evaluate_some()
+    assert "2 users, 60 answers." in text
+    table, legend, notes = text.split("\n\n")[1:]
+    head, *lines = table.splitlines()
+    assert head.split() == ["privwiz", "no-prior", "majority", "naive-bayes"]
+    assert [line[:22].strip() for line in lines[::2]] == [
+        line[:22].strip() for line in legend.splitlines() if "%" in line or "↓" in line or "↑" in line
+    ]
+    assert all("-" in line for line in lines[1::2])
+    assert "From 2 users" in notes
+    assert max(map(len, text.splitlines())) < 100
+
+
+def test_evaluate_writes_what_it_prints():
+    """The JSON document holds all metrics and scores; the tables hold a row for each user, method and item."""
+    text = evaluate_some("--out", "found.json")
+    evaluate_some("--out", "found.parquet")
+    document = json.loads(Path("found.json").read_text("utf-8"))
+    assert document["format"] == "privwiz.evaluation/1"
+    assert f"{100 * document['methods']['privwiz']['accuracy']['value']:.1f}" in text
+    scores = [
+        ItemScore(**{part.name: row[part.name] for part in fields(ItemScore)})
+        for row in document["scores"]
+        if row["method"] == "privwiz"
+    ]
+    assert summarise(replace(score, auc=math.nan) if score.auc is None else score for score in scores)["brier"] == pytest.approx(
+        document["methods"]["privwiz"]["brier"]["value"]
+    )
+    names = ("user", "method", "item", "cells", "bin_allowed_10")
+    written = list(read_table("found.parquet", names).rows())
+    assert written == [
+        (*(row[name] for name in names[:3]), str(row["cells"]), str(row["bin_allowed"][9])) for row in document["scores"]
+    ]
+    assert list(rows(evaluate_some("--out", "-"))[0])[:4] == ["user", "method", "item", "nontrivial"]
+
+
+def test_evaluate_says_what_it_leaves_out():
+    """Users and items with too few answers, answers "ask" and a single user are told; nothing of them enters the figures."""
+    said = "".join(
+        f"{user},{item},{friend},{decision}\n"
+        for user, item, friend, decision in read_table("town/answers.csv", ("user", "item", "friend", "decision")).rows()
+        if user == "kate.garland" and item in {"phone", "photos"}
+    )
+    extra = "kate.garland,city,bin.guo,allow\nkate.garland,wall,bin.guo,ask\nada,phone,wei.lin,deny\n"
+    head = "user,item,friend,decision\n"
+    options = ("evaluate", *TOWN, "--answers", "-", "--compare", "tree")
+    text = run(*options, said=head + said + extra)
+    assert "1 user, 20 answers." in text
+    assert text.split("\n\n")[-1].splitlines() == [
+        "No intervals: they say how much users differ, and there is only one.",
+        "Left out: 1 user with answers about fewer than 5 friends (ada).",
+        "Left out: 1 item of users, with fewer than 5 answers.",
+        "Left out: 1 answer “ask”: nothing is right or wrong there.",
+    ]
+
+
+def test_evaluate_goes_on_after_a_bad_user():
+    """Who cannot be evaluated is named with the reason and the exit code is 1; the figures of the others are printed."""
+    said = Path("town/answers.csv").read_text("utf-8").splitlines()
+    chosen = [line for line in said if line.startswith(("user,", "kate.garland,phone,"))]
+    Path("said.csv").write_text("\n".join([*chosen, "nobody,phone,ada,deny", ""]), encoding="utf-8")
+    result = CliRunner().invoke(main, ["evaluate", *TOWN, "--answers", "said.csv", "--compare", "tree"])
+    assert result.exit_code == 1
+    assert result.stdout.startswith("1 user, 10 answers.")
+    assert result.stderr.splitlines() == [
+        "Error: town/edges.csv: 'nobody' is not in the graph; it has 490 users, such as 'wei.lin', 'mei.chen', 'jun.lin'",
+        "Error: 1 of 2 users could not be evaluated: nobody",
+    ]
+
+
+def test_evaluate_breaks_a_table_that_is_too_wide(monkeypatch):
+    """Methods that do not fit beside each other come below each other."""
+    monkeypatch.setenv("COLUMNS", "60")
+    heads = [line.split() for line in evaluate_some("--compare", "tree,knn").splitlines()]
+    assert ["privwiz", "no-prior", "majority"] in heads
+    assert ["tree", "knn"] in heads
 
 
 # Policies

@@ -1,12 +1,12 @@
 """``privwiz label``: answers in, policies out, for one user or many."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.options import (
     Command,
     check_output,
@@ -20,9 +20,8 @@ from privwiz.commands.options import (
     read_prior,
     seed_option,
 )
-from privwiz.decisions import Decision
 from privwiz.errors import DataError, PrivwizError
-from privwiz.files import STANDARD, source_name
+from privwiz.files import STANDARD
 
 if TYPE_CHECKING:
     from privwiz.graphs import EgoNetwork
@@ -34,15 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["label"]
 
 _COLUMNS = ("user", "item", "friend", "decision", "probability", "reason")
-
-
-class _Said(NamedTuple):
-    """One row of the answers."""
-
-    row: int
-    item: str
-    friend: str
-    decision: str
 
 
 @click.command(cls=Command, short_help="Turn a table of answers into policies.")
@@ -95,17 +85,17 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
         --answers sample_graphs/town/answers.csv --user ada --out policies.csv
     """
     from privwiz.export import policy_columns
-    from privwiz.tables import read_table, write_table
+    from privwiz.tables import write_table
 
     check_output(out, (".csv", ".parquet"))
-    table = read_table(answers, ("user", "item", "friend", "decision")).check_filled("user", "item", "friend", "decision")
+    table = read_answers(answers)
     named = [*users, *_users_in(users_path)]
-    said = _by_user(table)
+    said = answers_by_user(table)
     chosen = tuple(dict.fromkeys(named or said))
     if not chosen:
         raise DataError("no answers in it, and no user named; add rows, or name users with --user", source=table.source)
     chosen_items, chosen_prior = read_items(items), read_prior(prior)
-    network_of = _networks(graph, profiles)
+    network_of = networks(graph, profiles)
     columns: dict[str, list[list[Any]]] = {name: [] for name in _COLUMNS}
     failed: list[str] = []
     with progress(chosen, "Labelling") as steps:
@@ -130,34 +120,9 @@ def _users_in(path: str | None) -> Sequence[str]:
     return () if path is None else read_table(path, ("user",)).check_filled("user")["user"]
 
 
-def _by_user(table: "Table") -> Mapping[str, list[_Said]]:
-    said: dict[str, list[_Said]] = {}
-    for row, (user, item, friend, decision) in enumerate(table.rows("user", "item", "friend", "decision")):
-        said.setdefault(user, []).append(_Said(row, item, friend, decision))
-    return said
-
-
-def _networks(graph: str, profiles: str | None) -> "Callable[[str], EgoNetwork]":
-    """Return what gives a user's ego network; a graph file is read once."""
-    from privwiz.graphs import ego_network
-    from privwiz.readers import read_ego_network, read_graph
-
-    if Path(graph).is_dir():
-        return lambda user: read_ego_network(graph, user, profiles)
-    whole = read_graph(graph, profiles)
-
-    def network_of(user: str) -> "EgoNetwork":
-        try:
-            return ego_network(whole, user)
-        except DataError as error:
-            raise DataError(str(error), source=source_name(graph)) from None
-
-    return network_of
-
-
 def _policy(
     network: "EgoNetwork",
-    said: Sequence[_Said],
+    said: Sequence[Said],
     table: "Table",
     items: "tuple[ProfileItem, ...] | None",
     prior: "Prior | None",
@@ -167,20 +132,11 @@ def _policy(
     from privwiz.wizard import Wizard
 
     wizard = Wizard(network, items, prior, seed, classifier=classifier)
-    first: dict[tuple[str, str], _Said] = {}
-    for answer in said:
-        before = first.setdefault((answer.item, answer.friend), answer)
-        if answer.decision not in set(Decision):
-            raise table.error(answer.row, f"decision {answer.decision!r:.40} is not known; use allow, deny or ask")
-        if before.decision != answer.decision:
-            line = table.lines[before.row]
-            wrong = f"{answer.decision!r} contradicts {before.decision!r} in line {line}; keep one of the two"
-            raise table.error(answer.row, wrong)
-        if before is answer:
-            try:
-                wizard.label(answer.item, answer.friend, answer.decision)
-            except PrivwizError as error:
-                raise table.error(answer.row, str(error)) from None
+    for answer in each_cell_once(table, said):
+        try:
+            wizard.label(answer.item, answer.friend, answer.decision)
+        except PrivwizError as error:
+            raise table.error(answer.row, str(error)) from None
     return wizard.policy()
 
 
