@@ -126,7 +126,7 @@ def _panels(
     columns = min(3, len(regimes))
     rows = -(-len(regimes) // columns)
     width = 4.3 * max(columns, 2)
-    legend_columns = max(1, int(width * 12 / (max(map(len, styles)) + 9)))
+    legend_columns = min(3, max(1, int(width * 12 / (max(map(len, styles)) + 9))))
     height = 3.5 * rows + 0.3 * -(-len(styles) // legend_columns) + 1.3
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.08, w_pad=0.08)
@@ -140,7 +140,7 @@ def _panels(
         axes.remove()
     _label(grid[: len(regimes)], columns, labels)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(3, legend_columns), frameon=False, handlelength=3)
+    figure.legend(handles, names, loc="outside lower center", ncols=legend_columns, frameon=False, handlelength=3)
     return figure
 
 
