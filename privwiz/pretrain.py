@@ -20,7 +20,7 @@ from privwiz.features import FEATURES, friend_features
 from privwiz.items import CATALOGUE
 from privwiz.posterior import LatentModel, Observations, condition
 from privwiz.prior import KernelScales, Prior
-from privwiz.regimes import REGIMES
+from privwiz.regimes import BUILD_REGIMES
 
 __all__ = ["LabelledUser", "default_prior", "fit_prior"]
 
@@ -139,14 +139,14 @@ def default_prior(people: int = 2000, users: int = 100, labelled: int = 40, seed
     """Train the prior that comes with the library: on simulated people, with simulated policies, and nothing else.
 
     The people are those of a simulated town (`privwiz.community.simulate_community`); each of ``users`` of them with at least as
-    many friends as are labelled decides in the manner of one regime (`privwiz.regimes.REGIMES`), all regimes in turn.
+    many friends as are labelled decides in the manner of one regime (`privwiz.regimes.BUILD_REGIMES`), all in turn.
     """
     rng = np.random.default_rng(seed)
     town = simulate_community(people, seed)
     known = [user for user in town.users if len(town.friends(user)) >= labelled]
     trained = []
     for k, user in enumerate(sorted(rng.permutation(known)[:users].tolist())):
-        regime = tuple(REGIMES)[k % len(REGIMES)]
+        regime = BUILD_REGIMES[k % len(BUILD_REGIMES)]
         network, policy = next(simulate_users(town, [user], regime, seed))
         told = np.sort(rng.permutation(network.n)[:labelled])
         features = friend_features(network, find_circles(network)).values
@@ -158,7 +158,7 @@ def default_prior(people: int = 2000, users: int = 100, labelled: int = 40, seed
         "people": people,
         "users": len(trained),
         "labelled_friends": labelled,
-        "regimes": list(REGIMES),
+        "regimes": list(BUILD_REGIMES),
         "seed": seed,
     }
     return fit_prior(trained, [item.id for item in CATALOGUE], provenance=provenance)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from privwiz.errors import DataError
 
-__all__ = ["REGIMES", "Regime", "find_regime"]
+__all__ = ["BUILD_REGIMES", "REGIMES", "Regime", "find_regime"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Regime:
         Mean rate of cells that are the wrong way round.
     fill : bool
         Whether a friend in no circle counts as a member of the circle it has most ties to.
+    by_circle : bool
+        Whether circles decide at all (else everybody counts as in no circle).
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Regime:
     allowed_people: float = 0.01
     slip: float = 0.01
     fill: bool = False
+    by_circle: bool = True
 
     def __post_init__(self) -> None:
         if self.index < 0:
@@ -93,13 +96,31 @@ _IDIO = Regime(
     slip=0.03,
 )
 _COHESIVE = replace(_CIRCLE, name="cohesive", index=4, cell_spread=0.15, fill=True)
+_STRESS = Regime(
+    name="stress",
+    index=5,
+    tie_rule=0.5,
+    stranger_rule=0.4,
+    attribute_rule=0.5,
+    gender_rule=0.2,
+    denied_people=0.04,
+    allowed_people=0.04,
+    slip=0.03,
+    by_circle=False,
+)
 
-REGIMES: Mapping[str, Regime] = MappingProxyType({regime.name: regime for regime in (_CIRCLE, _MIXED, _NOISY, _IDIO, _COHESIVE)})
+REGIMES: Mapping[str, Regime] = MappingProxyType(
+    {regime.name: regime for regime in (_CIRCLE, _MIXED, _NOISY, _IDIO, _COHESIVE, _STRESS)}
+)
 """The simulated populations by name.
 
 ``circle``: circles decide; ``mixed``: circles, tie strength, attributes and exceptions; ``noisy``: the same with more
-exceptions and slips; ``idio``: nothing is shared between users; ``cohesive``: circles decide for nearly everybody.
+exceptions and slips; ``idio``: nothing is shared between users; ``cohesive``: circles decide for nearly everybody; ``stress``:
+no circle decides anything, only tie strength, the user's own attributes, gender and exceptions: the test of a wizard that asks
+about circles.
 """
+BUILD_REGIMES = ("circle", "mixed", "noisy", "idio", "cohesive")
+"""The populations that the default prior is trained on; ``stress`` is kept for tests."""
 
 
 def find_regime(regime: str | Regime) -> Regime:

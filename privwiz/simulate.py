@@ -147,7 +147,7 @@ def simulate_policy(
         raise DataError(f"seed is {seed}; it must be 0 or more")
     rng = np.random.default_rng([seed, _hash("S" + network.ego), chosen.index])
     rank = _tie_rank(network)
-    found = _circles(network, circles, rank, fill=chosen.fill)
+    found = _circles(network, circles if chosen.by_circle else (), rank, fill=chosen.fill)
     allow = _decide_by_circle(found, network.n, chosen, rng)
     _apply_rules(allow, network, rank, chosen, rng)
     for narrow, wide in _NESTED:

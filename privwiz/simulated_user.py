@@ -83,7 +83,7 @@ class SimulatedUser:
     def answer(self, toggle: Toggle) -> str | float:
         """Return what this user says; raises KeyError for an item or a friend that the policy does not have."""
         allowed = self._allow[self._row[toggle.item], [self._column[friend] for friend in toggle.friends]]
-        said = self._of_friend(bool(allowed[0])) if toggle.choices == CELL_CHOICES else self._of_group(toggle, allowed)
+        said = self._of_friend(allowed=bool(allowed[0])) if toggle.choices == CELL_CHOICES else self._of_group(toggle, allowed)
         if said == toggle.guess:
             return said
         if self._rng.random() < self._habits.overlook:
@@ -91,7 +91,7 @@ class SimulatedUser:
         self.taps += 1
         return said
 
-    def _of_friend(self, allowed: bool) -> str:
+    def _of_friend(self, *, allowed: bool) -> str:
         return CELL_CHOICES[int(allowed == (self._rng.random() < self._habits.slip))]
 
     def _of_group(self, toggle: Toggle, allowed: npt.NDArray[np.bool_]) -> str | float:

@@ -9,7 +9,7 @@ from privwiz.errors import DataError
 
 __all__ = ["simulate"]
 
-REGIMES = ("circle", "mixed", "noisy", "idio", "cohesive")
+REGIMES = ("circle", "mixed", "noisy", "idio", "cohesive", "stress")
 
 
 @click.command(cls=Command, short_help="Invent a community to try things on.")
