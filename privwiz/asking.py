@@ -1,6 +1,6 @@
 """The next screen: candidates weighed against each other, the chosen one put into words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -8,10 +8,10 @@ from scipy.special import ndtr, ndtri
 
 from privwiz.answers import AUDIENCE_CUTS, AUDIENCE_SHARES, CELL_CHOICES, CIRCLE_CUTS, CIRCLE_SHARES
 from privwiz.belief import Belief
-from privwiz.choice import Gains, expected_gains
+from privwiz.choice import Gains, Outlook
 from privwiz.decisions import threshold
 from privwiz.posterior import PROBIT_VARIANCE, Posterior, predict
-from privwiz.screens import Proposal, Screen, Toggle, circle_phrase, propose
+from privwiz.screens import MAX_TOGGLES, Proposal, Screen, Toggle, circle_phrase, fresh_cells, propose
 
 __all__ = ["LEAST_GAIN", "STRATEGIES", "Strategy", "ask"]
 
@@ -23,6 +23,7 @@ LEAST_GAIN = 0.8
 
 _TARGET_FRIENDS = 60
 _MOST_ITEMS = 24
+_MOST_CIRCLES_AT_ONCE = 4
 
 
 def ask(
@@ -59,22 +60,27 @@ def ask(
     seed : int
     """
     rng = np.random.default_rng([seed, position])
-    some, proposals = _proposals(belief, kinds, items, rng)
-    if not proposals:
-        return None
+    some, proposals, fresh = _proposals(belief, kinds, items, rng)
     audience = [proposal for proposal in proposals if proposal.kind == "audience"][:1]
-    if strategy == "random":
-        proposals = [proposals[int(rng.integers(len(proposals)))]]
-    proposals = audience or proposals
+    if audience:
+        proposals, fresh = audience, []
+    if not (proposals or fresh):
+        return None
     if belief.posterior is None:
         wrong = np.array([sum(belief.doubt[cell] for cell in proposal.cells) for proposal in proposals])
         gains = Gains(wrong, 1 + wrong)
     else:
-        gains = _weigh(belief, belief.posterior, proposals, some, rng)
-    if belief.worth is not None:
+        outlook = _outlook(belief, belief.posterior, {*fresh, *(cell for one in proposals for cell in one.cells)}, some, rng)
+        if fresh:
+            cells = outlook.compose(fresh, MAX_TOGGLES, _MOST_CIRCLES_AT_ONCE)
+            proposals.append(Proposal("circles" if len({row for _, row in cells}) > 1 else "circle", cells))
+        gains = outlook.gains([proposal.cells for proposal in proposals])
+    if strategy == "random":
+        score = rng.random(len(proposals))
+    elif belief.worth is not None:
         score = np.array([sum(belief.worth[cell] for cell in proposal.cells) for proposal in proposals])
         gains = Gains(score, gains.effort)
-    elif strategy != "expected-error" or belief.posterior is None:
+    elif strategy == "uncertainty" or belief.posterior is None:
         score = (gains.effort - 1) / np.array([len(proposal.cells) for proposal in proposals])
     else:
         pays = np.maximum(gains.gain, 0) >= least_gain * gains.effort
@@ -87,29 +93,32 @@ def ask(
 
 def _proposals(
     belief: Belief, kinds: Iterable[str], items: Sequence[int], rng: np.random.Generator
-) -> tuple[Sequence[int], list[Proposal]]:
-    """Return the first portion of items, those most in doubt first, with anything left to ask, and the screens about it."""
+) -> tuple[Sequence[int], list[Proposal], list[tuple[int, int]]]:
+    """Return what to ask about next: the first portion of items, those most in doubt first, with anything left to ask.
+
+    Besides these items: the screens about them, and the toggles of which screens about several circles can be composed.
+    """
     layout, wanted = belief.layout, set(kinds)
     order = sorted(items, key=lambda j: -belief.doubt[j].sum())
+    circles, everybody = len(layout.circles), layout.everybody
     for start in range(0, len(order), _MOST_ITEMS):
         some = sorted(order[start : start + _MOST_ITEMS])
-        circles, everybody = len(layout.circles), layout.everybody
         proposals = propose(wanted, some, layout.groups, circles, everybody, belief.said.shown, belief.doubt, rng)
-        if proposals:
-            return some, proposals
-    return items, []
+        fresh = fresh_cells(layout.network.n, some, layout.groups[:circles], belief.said.shown) if "circles" in wanted else []
+        if proposals or fresh:
+            return some, proposals, fresh
+    return items, [], []
 
 
-def _weigh(
-    belief: Belief, posterior: Posterior, proposals: Sequence[Proposal], items: Sequence[int], rng: np.random.Generator
-) -> Gains:
+def _outlook(
+    belief: Belief, posterior: Posterior, cells: Collection[tuple[int, int]], items: Sequence[int], rng: np.random.Generator
+) -> Outlook:
     layout, settled = belief.layout, belief.said.stated != 0
     unsettled = np.flatnonzero(~settled[list(items)].all(axis=0))
     friends = np.sort(rng.permutation(unsettled)[:_TARGET_FRIENDS])
     target_rows, target_items = np.tile(friends, len(items)), np.repeat(np.array(items, np.intp), len(friends))
     weight = ~settled[target_items, target_rows] * (len(unsettled) / max(1, len(friends)))
-    screens = [proposal.cells for proposal in proposals]
-    return expected_gains(layout.model, posterior, screens, layout.noise, layout.spread, target_rows, target_items, weight)
+    return Outlook(layout.model, posterior, cells, layout.noise, layout.spread, target_rows, target_items, weight)
 
 
 def _screen(belief: Belief, proposal: Proposal, gain: float, effort: float, position: int) -> Screen:
@@ -118,7 +127,7 @@ def _screen(belief: Belief, proposal: Proposal, gain: float, effort: float, posi
     toggles = tuple(_friend_toggle(belief, j, row) if row < n else _group_toggle(belief, j, row) for j, row in proposal.cells)
     item = toggles[0].profile_item
     match proposal.kind:
-        case "audience":
+        case "audience" | "circles":
             about = ("", "")
         case "item":
             about = (item.text("en"), item.text("zh"))

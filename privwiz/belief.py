@@ -9,22 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.answers import Evidence, observe, share_noise, within_variance
+from privwiz.calibration import Calibration
 from privwiz.circles import Circle, Circles
 from privwiz.covariance import latent_model
 from privwiz.explain import explain, explain_untold
 from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
+from privwiz.groups import askable_groups
 from privwiz.items import ProfileItem
 from privwiz.naming import display_name
 from privwiz.policy import Policy
 from privwiz.posterior import LatentModel, Posterior, condition, predict, probability, share_shift
 from privwiz.predictor import ItemPredictor, Known, predict_checked
 from privwiz.prior import Prior
-from privwiz.screens import NEARLY_ALL
 
 __all__ = ["Belief", "Layout", "believe", "believe_classic", "lay_out"]
 
-_MOST_CIRCLES = 45
 _DENIED = float(np.nextafter(0.5, 0))
 
 
@@ -42,8 +42,9 @@ class Layout:
         Positions of the members, sorted; group g is row n + g of the model. The circles come first, then everybody, then,
         sorted, other groups that answers are about.
     circles : tuple of Circle
-        The circles that may be asked about: group c is circle c.
+        The circles, and groups of other kinds, that may be asked about: group c is circle c.
     model : LatentModel
+    calibration : Calibration
     """
 
     network: EgoNetwork
@@ -52,6 +53,7 @@ class Layout:
     groups: tuple[tuple[int, ...], ...]
     circles: tuple[Circle, ...]
     model: LatentModel
+    calibration: Calibration
 
     @property
     def everybody(self) -> int | None:
@@ -102,8 +104,9 @@ class Layout:
 
     @cached_property
     def circle_names(self) -> Mapping[tuple[int, ...], tuple[str, str]]:
-        """Members of each circle found, also of those not asked about -> its name in English and Chinese."""
-        return {tuple(map(self.network.index, circle.members)): (circle.name, circle.name_zh) for circle in self.found.distinct()}
+        """Members of each group asked about and of each circle found -> its name in English and Chinese."""
+        named = (*self.circles, *self.found.distinct())
+        return {tuple(map(self.network.index, group.members)): (group.name, group.name_zh) for group in named}
 
     @cached_property
     def close(self) -> npt.NDArray[np.bool_]:
@@ -125,9 +128,7 @@ class Layout:
 def lay_out(
     network: EgoNetwork, circles: Circles, prior: Prior, items: tuple[ProfileItem, ...], others: Collection[tuple[int, ...]] = ()
 ) -> Layout:
-    """Choose the circles that may be asked about, and compose the prior over items, friends and groups.
-
-    The circles are the distinct ones with at most `privwiz.screens.NEARLY_ALL` of all friends, the 45 largest.
+    """Choose what may be asked about (`privwiz.groups.askable_groups`), and compose the prior over items, friends and groups.
 
     Parameters
     ----------
@@ -140,8 +141,7 @@ def lay_out(
         Groups that answers are about, sorted positions of two friends or more; in any order, and those that are laid out
         anyway among them.
     """
-    usable = [circle for circle in circles.distinct() if len(circle) <= NEARLY_ALL * network.n]
-    chosen = tuple(sorted(usable, key=lambda circle: -len(circle))[:_MOST_CIRCLES])
+    chosen = askable_groups(network, circles)
     groups = [tuple(map(network.index, circle.members)) for circle in chosen]
     if network.n > 1:
         groups.append(tuple(range(network.n)))
@@ -154,7 +154,7 @@ def lay_out(
         [item.id for item in items],
         [np.array(group, np.intp) for group in groups],
     )
-    return Layout(network, circles, items, tuple(groups), chosen, model)
+    return Layout(network, circles, items, tuple(groups), chosen, model, prior.calibration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,4 +231,5 @@ def believe(layout: Layout, said: Evidence) -> Belief:
     row_of = {group: n + g for g, group in enumerate(layout.groups)}
     posterior = condition(layout.model, observe(said, row_of, layout.seen_share))
     mean, variance = predict(layout.model, posterior, np.arange(n))
-    return Belief(layout, said, probability(mean, variance).astype(np.float64), posterior)
+    chance = layout.calibration.apply(probability(mean, variance), len(said.answers))
+    return Belief(layout, said, chance, posterior)

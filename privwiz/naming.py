@@ -11,7 +11,16 @@ from scipy import sparse
 from privwiz.graphs import EgoNetwork
 from privwiz.words import LANGUAGES, check_language, join_names
 
-__all__ = ["PERSONAL_FIELDS", "CircleName", "attribute_holders", "attribute_text", "circle_names", "display_name", "field_text"]
+__all__ = [
+    "PERSONAL_FIELDS",
+    "UNNAMED_FIELDS",
+    "CircleName",
+    "attribute_holders",
+    "attribute_text",
+    "circle_names",
+    "display_name",
+    "field_text",
+]
 
 Attribute: TypeAlias = tuple[str, str]
 """A profile field and one value of it."""
@@ -24,7 +33,7 @@ MIN_LEAD = 0.25
 
 PERSONAL_FIELDS = frozenset({"birthday", "first_name", "middle_name", "name", "political", "religion"})
 """Fields that never make a group: they say who one person is, or what nobody should be sorted by."""
-_UNNAMED_FIELDS = PERSONAL_FIELDS | {"gender", "locale"}
+UNNAMED_FIELDS = PERSONAL_FIELDS | {"gender", "locale"}
 """Fields that never name a circle."""
 
 _FIELDS = {
@@ -258,7 +267,7 @@ def _phrase(attributes: Sequence[Attribute], language: str) -> str:
 
 def _names_circles(field: str, value: str) -> bool:
     """Whether people understand this attribute as a name: a mere number means something only in a field that they know."""
-    return field not in _UNNAMED_FIELDS and (field in _FIELDS or not value.isdecimal())
+    return field not in UNNAMED_FIELDS and (field in _FIELDS or not value.isdecimal())
 
 
 def _is_year(field: str, value: str) -> bool:

@@ -4,7 +4,7 @@ Run as ``python -m privwiz.pretrain`` to rebuild the default prior, bit for bit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from privwiz.circles import find_circles
+from privwiz.circles import Circles, find_circles
 from privwiz.community import simulate_community, simulate_users
 from privwiz.errors import DataError
 from privwiz.features import FEATURES, friend_features
-from privwiz.items import CATALOGUE
+from privwiz.graphs import EgoNetwork
 from privwiz.posterior import LatentModel, Observations, condition
 from privwiz.prior import KernelScales, Prior
 from privwiz.regimes import BUILD_REGIMES
+from privwiz.simulate import SimulatedPolicy
+from privwiz.tuning import practise, tune
 
-__all__ = ["LabelledUser", "default_prior", "fit_prior"]
+__all__ = ["LabelledUser", "TrainingUser", "default_prior", "fit_prior", "train_prior"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -135,6 +137,74 @@ def _weight_covariance(designs: Sequence[Floats], allow: Sequence[npt.NDArray[np
     return (covariance + covariance.T) / 2
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingUser:
+    """A user who answers a wizard's screens in training, and labels a few friends drawn by chance.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+    circles : Circles
+        Found in this network.
+    policy : SimulatedPolicy
+        What the user decides.
+    labelled : int array of shape (S,)
+        Positions of the labelled friends; at least one.
+    practises : bool
+        Whether this user answers screens too, so that scales and calibration can be chosen; costs a second or more of CPU.
+    """
+
+    network: EgoNetwork
+    circles: Circles
+    policy: SimulatedPolicy
+    labelled: npt.NDArray[np.intp]
+    practises: bool = True
+
+
+def train_prior(users: Sequence[TrainingUser], seed: int = 0, provenance: Mapping[str, Any] | None = None) -> Prior:
+    """Fit a prior (`fit_prior`), and choose its scales and calibration on users that did not train it (`privwiz.tuning.tune`).
+
+    Two halves of the users, drawn by chance, practise with a prior fitted on the other half (cross-fitting); users of the same
+    network stay in the same half. The prior that is returned is fitted on all.
+
+    Parameters
+    ----------
+    users : sequence of TrainingUser
+        Of at least two networks; all with the same items. At least one practises.
+    seed : int
+    provenance : mapping, optional
+        Of the prior; which scales were chosen is added.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two networks, or nobody practises.
+    """
+    egos = sorted({user.network.ego for user in users})
+    if len(egos) < 2:
+        raise DataError(f"training users are of {len(egos)} networks; choosing scales on others than those fitted on takes two")
+    labelled = [LabelledUser(_features(user)[user.labelled], user.policy.allow[:, user.labelled]) for user in users]
+    items = [item.id for item in users[0].policy.items]
+    half = set(np.random.default_rng(seed).permutation(egos)[: len(egos) // 2].tolist())
+    practices = []
+    for first in (True, False):
+        prior = fit_prior([one for one, user in zip(labelled, users, strict=True) if (user.network.ego in half) == first], items)
+        practices += [
+            practise(user.network, user.circles, user.policy, user.labelled, prior, seed + k)
+            for k, user in enumerate(users)
+            if user.practises and (user.network.ego in half) != first
+        ]
+    if not practices:
+        raise DataError("no training user practises; scales and calibration are chosen by what practising users decide")
+    name, scales, calibration = tune(practices)
+    fitted = fit_prior(labelled, items, scales, {**(provenance or {}), "scales": name})
+    return replace(fitted, calibration=calibration)
+
+
+def _features(user: TrainingUser) -> Floats:
+    return friend_features(user.network, user.circles).values
+
+
 def default_prior(people: int = 2000, users: int = 100, labelled: int = 40, seed: int = 1) -> Prior:
     """Train the prior that comes with the library: on simulated people, with simulated policies, and nothing else.
 
@@ -149,11 +219,11 @@ def default_prior(people: int = 2000, users: int = 100, labelled: int = 40, seed
         regime = BUILD_REGIMES[k % len(BUILD_REGIMES)]
         network, policy = next(simulate_users(town, [user], regime, seed))
         told = np.sort(rng.permutation(network.n)[:labelled])
-        features = friend_features(network, find_circles(network)).values
-        trained.append(LabelledUser(features[told], policy.allow[:, told]))
+        trained.append(TrainingUser(network, find_circles(network), policy, told))
     provenance = {
         "data": "simulated people and simulated policies only; no real person's data",
-        "algorithm": "hierarchical logistic regression (privwiz.pretrain.fit_prior), in one place, without privacy noise",
+        "algorithm": "hierarchical logistic regression, scales and calibration cross-fitted (privwiz.pretrain.train_prior), "
+        "in one place, without privacy noise",
         "command": "python -m privwiz.pretrain",
         "people": people,
         "users": len(trained),
@@ -161,7 +231,7 @@ def default_prior(people: int = 2000, users: int = 100, labelled: int = 40, seed
         "regimes": list(BUILD_REGIMES),
         "seed": seed,
     }
-    return fit_prior(trained, [item.id for item in CATALOGUE], provenance=provenance)
+    return train_prior(trained, seed, provenance)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from privwiz.calibration import Calibration
 from privwiz.errors import DataError
 from privwiz.features import FEATURES
 from privwiz.files import FilePath, read_text, source_name, writing
@@ -78,6 +79,8 @@ class Prior:
     scales : KernelScales
     provenance : mapping
         Where it comes from: data, algorithm, rounds, privacy spent. JSON values only.
+    calibration : Calibration
+        How sure the wizard may be; none unless given.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class Prior:
     covariance: Floats
     scales: KernelScales = field(default_factory=KernelScales)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration = field(default_factory=Calibration)
 
     def __post_init__(self) -> None:
         d = len(self.features)
@@ -167,6 +171,7 @@ class Prior:
             covariance=_table(data, "covariance", len(features) + 1),
             scales=_scales(expect(data.get("scales"), dict, "'scales'")),
             provenance=expect(data.get("provenance"), dict, "'provenance'"),
+            calibration=_calibration(expect(data.get("calibration", {}), dict, "'calibration'")),
         )
 
     def to_json(self) -> str:
@@ -176,6 +181,7 @@ class Prior:
                 "format": FORMAT,
                 "provenance": self.provenance,
                 "scales": asdict(self.scales),
+                "calibration": asdict(self.calibration),
                 "features": self.features,
                 "items": self.items,
                 "center": self.center.tolist(),
@@ -255,6 +261,14 @@ def _table(data: Mapping[str, Any], key: str, width: int) -> Floats:
     if uneven:
         raise DataError(f"a row of {key!r} has {uneven[0]} numbers; with these features it must have {width}")
     return np.array(rows).reshape(len(rows), width)
+
+
+def _calibration(given: Mapping[str, Any]) -> Calibration:
+    names = [part.name for part in fields(Calibration)]
+    unknown = sorted(given.keys() - names)
+    if unknown:
+        raise DataError(f"calibration {unknown[0]!r} is not known to this version; use the one that made this prior")
+    return Calibration(**{name: expect(value, float, f"calibration {name!r}") for name, value in given.items()})
 
 
 def _scales(given: Mapping[str, Any]) -> KernelScales:

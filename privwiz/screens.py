@@ -13,9 +13,20 @@ from privwiz.errors import DataError
 from privwiz.items import ProfileItem
 from privwiz.words import check_language, join_names
 
-__all__ = ["KINDS", "MAX_TOGGLES", "NEARLY_ALL", "Proposal", "Screen", "Toggle", "circle_phrase", "disjoint_circles", "propose"]
+__all__ = [
+    "KINDS",
+    "MAX_TOGGLES",
+    "NEARLY_ALL",
+    "Proposal",
+    "Screen",
+    "Toggle",
+    "circle_phrase",
+    "disjoint_circles",
+    "fresh_cells",
+    "propose",
+]
 
-KINDS = ("audience", "circle", "item", "friend", "cell")
+KINDS = ("audience", "circle", "circles", "item", "friend", "cell")
 MAX_TOGGLES = 12
 NEARLY_ALL = 0.8
 """A group of more than this share of all friends is asked about as the audience, not as a circle."""
@@ -32,6 +43,7 @@ _ASK = {
 _TITLE = {
     "audience": ("How many of your friends may see each of these?", "下面每一项，可以给多少好友看？"),
     "circle": ("What may {about} see?", "{about}可以看什么？"),
+    "circles": ("What may each of these groups see?", "下面这些好友分组，可以看什么？"),
     "item": ("Who may see your {about}?", "谁可以看您的{about}？"),
     "friend": ("What may {about} see?", "{about}可以看什么？"),
     "cell": ("One question about {about}", "关于{about}的一个问题"),
@@ -112,8 +124,9 @@ class Screen:
     Parameters
     ----------
     kind : str
-        ``"audience"`` (all items), ``"circle"`` (one circle, all items), ``"item"`` (one item, several circles), ``"friend"``
-        (one friend, all items) or ``"cell"`` (one friend, one item).
+        ``"audience"`` (all items), ``"circle"`` (one circle, all items), ``"circles"`` (a few circles, for each the items that
+        tell most), ``"item"`` (one item, several circles), ``"friend"`` (one friend, all items) or ``"cell"`` (one friend, one
+        item).
     toggles : tuple of Toggle
         At most `MAX_TOGGLES`.
     about : (str, str)
@@ -209,7 +222,9 @@ def propose(
     doubt: npt.NDArray[np.floating],
     rng: np.random.Generator,
 ) -> list[Proposal]:
-    """List the screens worth considering; no toggle that was shown before is in any.
+    """List the screens worth considering but those of several circles, which `privwiz.choice.Outlook.compose` makes.
+
+    No toggle that was shown before is in any.
 
     The audience of an item is not asked again either when it was asked before a few friends joined or left: while the group
     shown then is more than `NEARLY_ALL` of today's friends.
@@ -238,7 +253,9 @@ def propose(
     if "audience" in kinds and everybody is not None:
         asked = {j for j, group in shown if len(group) > NEARLY_ALL * n}
         proposals += _split("audience", [(j, n + everybody) for j in items if j not in asked])
-    fresh = [[j for j in items if (j, group) not in shown] for group in groups[:circles]]
+    fresh: list[list[int]] = [[] for _ in range(circles)]
+    for j, row in fresh_cells(n, items, groups[:circles], shown):
+        fresh[row - n].append(j)
     if "circle" in kinds:
         for g in range(circles):
             proposals += _split("circle", [(j, n + g) for j in fresh[g]])
@@ -253,6 +270,13 @@ def propose(
     if "cell" in kinds:
         proposals += _about_cells(open_cells, doubt, rng)
     return proposals
+
+
+def fresh_cells(
+    n: int, items: Iterable[int], groups: Sequence[tuple[int, ...]], shown: frozenset[tuple[int, tuple[int, ...]]]
+) -> list[tuple[int, int]]:
+    """Return the (item, row) of every group, whose rows follow those of n friends, and item that were not shown together."""
+    return [(j, n + g) for g, group in enumerate(groups) for j in items if (j, group) not in shown]
 
 
 def _about_items(

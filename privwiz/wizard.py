@@ -22,7 +22,7 @@ __all__ = ["Progress", "Wizard"]
 
 T = TypeVar("T")
 
-DEFAULT_KINDS = ("audience", "circle", "item", "friend")
+DEFAULT_KINDS = ("audience", "circle", "circles", "item", "friend")
 """What is asked unless the caller says otherwise: single cells cost a screen each and tell least."""
 
 
@@ -157,8 +157,8 @@ class Wizard:
         Parameters
         ----------
         kinds : iterable of str, optional
-            Of ``"audience"``, ``"circle"``, ``"item"``, ``"friend"``, ``"cell"``; all but ``"cell"`` unless given. A classic
-            classifier asks about friends and cells only.
+            Of ``"audience"``, ``"circle"``, ``"circles"``, ``"item"``, ``"friend"``, ``"cell"``; all but ``"cell"`` unless given.
+            A classic classifier asks about friends and cells only.
         items : iterable of str, optional
             Ask about these only; all unless given.
         least_gain : float

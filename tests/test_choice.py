@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 
 from privwiz.answers import CIRCLE_CUTS
-from privwiz.choice import error, expected_gains
+from privwiz.choice import Outlook, error
 from privwiz.posterior import (
     PROBIT_VARIANCE,
     LatentModel,
@@ -53,6 +53,11 @@ def screens_of(rng, count=5):
         tuple((int(cell // ROWS), int(cell % ROWS)) for cell in rng.permutation(ITEMS * ROWS)[: rng.integers(1, 5)])
         for _ in range(count)
     ]
+
+
+def expected_gains(model, posterior, screens, *rest):
+    """Return the gains of screens in the outlook on their own toggles."""
+    return Outlook(model, posterior, [cell for screen in screens for cell in screen], *rest).gains(screens)
 
 
 def every_cell(known=()):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ask"]
 
-KINDS = ("audience", "circle", "item", "friend", "cell")
+KINDS = ("audience", "circle", "circles", "item", "friend", "cell")
 STRATEGIES = ("expected-error", "uncertainty", "random")
 
 
