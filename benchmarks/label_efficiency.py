@@ -75,12 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         run, skipped = _resolve(given)
+        for reason, egos in skipped.items():
+            sys.stderr.write(f"Left out, {reason}: {', '.join(egos)}\n")
         priors, plays = plan(run, given)
         fresh = not any(job.path.exists() for job in (*priors, *plays))
         show(priors, given.workers, "priors")
         show(plays, given.workers, "users")
-        took = {"seconds": time.monotonic() - start} if fresh else {}
-        write_results(run, plays, skipped, draws=given.draws, workers=given.workers, **took)
+        took = {"workers": given.workers} | ({"seconds": time.monotonic() - start} if fresh else {})
+        write_results(run, plays, given.draws, skipped, took)
     except (DataError, OSError) as error:
         sys.stderr.write(f"Error: {error}\n")
         return 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -167,13 +168,19 @@ def run_jobs(jobs: Iterable[Job], workers: int, done: Callable[[Job], None] = la
             waiting.append(job)
     if not waiting:
         return
-    with ProcessPoolExecutor(min(workers, len(waiting)), get_context("spawn"), threadpool_limits, (1,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(waiting)), get_context("spawn"), _start) as pool:
         try:
             for future in as_completed({pool.submit(_compute, job): job for job in waiting}):
                 done(future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _start() -> None:
+    """Begin a process: an interruption is the parent's to handle, and what is being computed is finished and kept."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)
 
 
 def _compute(job: Job) -> Job:

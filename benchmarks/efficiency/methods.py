@@ -21,7 +21,7 @@ __all__ = ["ITEM_METHODS", "MATRIX_METHODS", "METHODS", "ROLES", "SCORED_ITEMS",
 SCORED_ITEMS = CATALOGUE[::2]
 """The items that are asked about one by one in the budget "item"."""
 
-_FOREST_SCREENS = (5, 10, 20, 30)
+_FOREST_SCREENS = (5, 10, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Method:
     Parameters
     ----------
     text : str
-        What it is, in a sentence.
+        What it is.
     group : str
         Methods of one group are one job.
     kinds : tuple of str
@@ -63,41 +63,43 @@ class Method:
 
 
 def _forest(known: Known, seed: int = 0) -> Prediction:
-    """Predict by a random forest after 5, 10, 20 and 30 friends; by the majority in between, where nobody looks."""
+    """Predict by a random forest after so many friends; by the majority in between, where nobody looks."""
     friends = int((known.stated != 0).any(axis=0).sum())
     predictor: ItemPredictor = item_predictor(classic_classifier("forest", seed)) if friends in _FOREST_SCREENS else majority
     return predictor(known)
 
 
 _OURS = Method(text="The wizard: audience, circles, lists of circles and friends, chosen by expected gain.", group="privwiz")
-_KINDS = replace(_OURS, group="kinds", draws=1)
-_ONE_DRAW = "One policy of each network."
+_VARIANT = replace(_OURS, group="variants", draws=1)
 _FRIENDS = Method(text="", group="classic", kinds=("friend",), classifier="tree", strategy="uncertainty")
 _CELLS = replace(_FRIENDS, kinds=("cell",))
-_CLASSIC = {"naive-bayes": "Naive Bayes", "knn": "Five nearest neighbours", "logistic": "Logistic regression"}
+_TABLE = "on communities and attributes; friends drawn by chance."
+_CLASSIC = {
+    "naive-bayes": f"Naive Bayes {_TABLE}",
+    "knn": f"Five nearest neighbours {_TABLE}",
+    "logistic": f"Logistic regression {_TABLE}",
+}
 
 MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "privwiz": _OURS,
         "privwiz, no prior": replace(_OURS, prior="flat", text="The same without a trained prior."),
-        "privwiz, default prior": replace(_OURS, prior="default", text="With the shipped prior, trained on invented people."),
+        "privwiz, default prior": replace(_VARIANT, prior="default", text="With the shipped prior, trained on invented people."),
         "privwiz, 15 % overlooked": replace(
-            _OURS, habits=Habits(overlook=0.15), text="With a user who overlooks 15 % of the wrong guesses."
+            _VARIANT, habits=Habits(overlook=0.15), text="With a user who overlooks 15 % of the wrong guesses."
         ),
-        "privwiz, random screens": replace(_KINDS, strategy="random", text=f"Audience, then any screen. {_ONE_DRAW}"),
-        "privwiz, uncertain screens": replace(
-            _KINDS, strategy="uncertainty", text=f"Audience, then the screen most in doubt. {_ONE_DRAW}"
-        ),
-        "privwiz, audience + friend": replace(_KINDS, kinds=("audience", "friend"), text=f"Those screens only. {_ONE_DRAW}"),
-        "privwiz, audience + circle": replace(_KINDS, kinds=("audience", "circle"), text=f"Those screens only. {_ONE_DRAW}"),
+        "privwiz, random screens": replace(_VARIANT, strategy="random", text="Audience, then any screen."),
+        "privwiz, uncertain screens": replace(_VARIANT, strategy="uncertainty", text="Audience, then the screen most in doubt."),
+        "privwiz, audience + friend": replace(_VARIANT, kinds=("audience", "friend"), text="These screens only."),
+        "privwiz, audience + circle": replace(_VARIANT, kinds=("audience", "circle"), text="These screens only."),
         "privwiz, audience + item": replace(
-            _KINDS, kinds=("audience", "item"), text=f"Audience, then one item for several circles. {_ONE_DRAW}"
+            _VARIANT, kinds=("audience", "item"), text="Audience, then one item for several circles."
         ),
         "privwiz, audience + cell": replace(
-            _KINDS, kinds=("audience", "cell"), text=f"Audience, then one friend and one item at a time. {_ONE_DRAW}"
+            _VARIANT, kinds=("audience", "cell"), text="Audience, then one friend and one item at a time."
         ),
-        "privwiz, no audience": replace(_KINDS, kinds=("circle", "item", "friend"), text=f"All other screens. {_ONE_DRAW}"),
-        "audience only": replace(_OURS, kinds=("audience",), text="The wizard after one screen about all friends, no other."),
+        "privwiz, no audience": replace(_VARIANT, kinds=("circle", "item", "friend"), text="All other screens."),
+        "audience only": replace(_OURS, kinds=("audience",), text="The wizard after one screen about all friends, and no other."),
         "GP per item, audience + friend": replace(
             _OURS,
             group="gp",
@@ -106,20 +108,17 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
             text="A Gaussian process for each item by itself, with trained prior; audience, then friends by expected gain.",
         ),
         "2010 wizard, friend screens": replace(
-            _FRIENDS, group="2010", text="Decision tree on communities and attributes, uncertainty sampling; friends x all items."
+            _FRIENDS,
+            group="2010",
+            text="Decision tree on communities and attributes, uncertainty sampling; screens of one friend and all items.",
         ),
         "2010 wizard, random friends": replace(
             _FRIENDS, group="2010", strategy="random", text="The same tree; friends drawn by chance."
         ),
         "2010 wizard, single cells": replace(
-            _CELLS, group="2010", draws=1, text=f"The same tree; one friend and one item at a time. {_ONE_DRAW}"
+            _CELLS, group="2010", draws=1, text="The same tree, uncertainty sampling; one friend and one item at a time."
         ),
-        **{
-            name: replace(
-                _FRIENDS, classifier=name, strategy="random", text=f"{what} on the same table; friends drawn by chance."
-            )
-            for name, what in _CLASSIC.items()
-        },
+        **{name: replace(_FRIENDS, classifier=name, strategy="random", draws=1, text=text) for name, text in _CLASSIC.items()},
         "forest": replace(
             _FRIENDS,
             group="forest",
@@ -127,13 +126,14 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
             strategy="random",
             draws=1,
             points=MappingProxyType({"screens": _FOREST_SCREENS}),
-            text=f"Random forest on the same table; friends drawn by chance; guesses shown are the majority's. {_ONE_DRAW}",
+            text=f"Random forest {_TABLE} It is slow: fitted after 5, 10 and 20 screens; in between, the guesses shown are "
+            "the majority's.",
         ),
         "label-propagation": replace(
             _FRIENDS,
             group="propagation",
             classifier=RIVALS["label-propagation"],
-            text="Harmonic function over ties and profiles; uncertainty sampling.",
+            text="Harmonic function over ties and profiles; uncertainty sampling of screens, single friends by chance.",
         ),
         "collaborative-propagation": replace(
             _FRIENDS,
@@ -154,27 +154,22 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
 )
 """Name -> method, where screens are about all items together."""
 
-_ONE = replace(
-    _OURS, kinds=("audience", "circle", "cell"), text="Asked about one item, it has audience, circles, single friends."
-)
+_ONE = replace(_OURS, kinds=("audience", "circle", "cell"), text="Asked about one item: its audience, circles, single friends.")
 ITEM_METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "privwiz": _ONE,
         "privwiz, single friends": replace(_ONE, kinds=("audience", "cell"), text="Audience, then single friends."),
         "privwiz, no prior": replace(_ONE, prior="flat", text="The same without a trained prior."),
         "2010 wizard": replace(_CELLS, group="2010", text="Decision tree on communities and attributes, uncertainty sampling."),
-        "2010 wizard, random": replace(_CELLS, group="2010", strategy="random", text="The same tree, friends drawn by chance."),
-        **{
-            name: replace(_CELLS, classifier=name, strategy="random", text=f"{what} on the same table; friends drawn by chance.")
-            for name, what in _CLASSIC.items()
-        },
+        "2010 wizard, random": replace(_CELLS, group="2010", strategy="random", text="The same tree; friends drawn by chance."),
+        **{name: replace(_CELLS, classifier=name, strategy="random") for name in _CLASSIC},
         "label-propagation": replace(_CELLS, group="propagation", classifier=RIVALS["label-propagation"], strategy="random"),
         "collaborative-propagation": replace(_CELLS, group="propagation", classifier=RIVALS["collaborative-propagation"]),
         "majority": replace(_CELLS, classifier=RIVALS["majority"], strategy="random"),
         "repeat-last": replace(_CELLS, classifier=RIVALS["repeat-last"], strategy="random"),
     }
 )
-"""Name -> method, where one item is asked about by itself."""
+"""Name -> method, where one item is asked about by itself; a text that is not here is that of `MATRIX_METHODS`."""
 
 METHODS: Mapping[str, Mapping[str, Method]] = MappingProxyType({"matrix": MATRIX_METHODS, "item": ITEM_METHODS})
 """Budget -> its methods."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from efficiency.jobs import PlayJob, Run, spent
-from efficiency.methods import METHODS, ROLES
+from efficiency.methods import MATRIX_METHODS, METHODS, ROLES
 from efficiency.people import draw_person
 from efficiency.table import KEYS, summary
 from privwiz.files import writing
@@ -26,7 +26,9 @@ TARGETS: Mapping[str, float] = {"mixed": 82.5, "cohesive": 86.0, "circle": 87.5,
 _PACKAGES = ("privwiz", "numpy", "scipy", "scikit-learn", "igraph")
 
 
-def write_results(run: Run, plays: Sequence[PlayJob], skipped: Mapping[str, list[str]], **took: Any) -> None:
+def write_results(
+    run: Run, plays: Sequence[PlayJob], draws: int, skipped: Mapping[str, list[str]], took: Mapping[str, float]
+) -> None:
     """Put the parts together.
 
     Parameters
@@ -34,17 +36,19 @@ def write_results(run: Run, plays: Sequence[PlayJob], skipped: Mapping[str, list
     run : Run
     plays : sequence of PlayJob
         All done.
+    draws : int
+        Policies of each network and regime.
     skipped : mapping of str to list of str
         Reason -> egos.
-    **took
-        Further facts: draws, workers, seconds.
+    took : mapping
+        Workers, and seconds of the whole run where nothing was there before.
     """
     parts = [parquet.read_table(play.path).replace_schema_metadata() for play in plays]
     rows = pa.concat_tables(parts).sort_by([(name, "ascending") for name in KEYS]).combine_chunks()
     with writing(run.out / "rows.parquet") as file:
         parquet.write_table(rows, file, compression="zstd")
     _write_json(run.out / "rows.json", summary(rows))
-    _write_json(run.out / "facts.json", _facts(run, plays) | {"skipped": skipped} | took)
+    _write_json(run.out / "facts.json", _facts(run, plays, draws) | {"skipped": skipped, "draws": draws} | took)
 
 
 def ceiling(run: Run, plays: Sequence[PlayJob]) -> dict[str, float]:
@@ -58,14 +62,14 @@ def ceiling(run: Run, plays: Sequence[PlayJob]) -> dict[str, float]:
     return {regime: 100 * float(np.mean(shares)) for regime, shares in sorted(right.items()) if shares}
 
 
-def _facts(run: Run, plays: Sequence[PlayJob]) -> dict[str, Any]:
+def _facts(run: Run, plays: Sequence[PlayJob], draws: int) -> dict[str, Any]:
     played = {(play.budget, name) for play in plays for name in play.methods}
     regimes = list(dict.fromkeys(play.prior.regime for play in plays))
     return {
         "data": run.data.resolve().name,
         "egos": {ego: len(run.friends[ego]) for ego in sorted({play.prior.ego for play in plays})},
         "regimes": regimes,
-        "methods": _texts(played),
+        "methods": _texts(played, draws),
         **{role: name for role, name in ROLES["matrix"].items() if ("matrix", name) in played},
         "items": {role: name for role, name in ROLES["item"].items() if ("item", name) in played},
         "cpu_seconds": _cpu(plays),
@@ -75,13 +79,14 @@ def _facts(run: Run, plays: Sequence[PlayJob]) -> dict[str, Any]:
     }
 
 
-def _texts(played: set[tuple[str, str]]) -> dict[str, str]:
+def _texts(played: set[tuple[str, str]], draws: int) -> dict[str, str]:
     """Return what each method is; of one that plays both budgets, what it is in each if that differs."""
     texts: dict[str, list[str]] = {}
-    for budget, methods in METHODS.items():
-        for name, method in methods.items():
-            if (budget, name) in played and method.text:
-                texts.setdefault(name, []).append(method.text)
+    for budget, name in ((budget, name) for budget, methods in METHODS.items() for name in methods):
+        if (budget, name) in played:
+            method = METHODS[budget][name]
+            few = " One policy of each network where all items are asked about." if method.draws < draws else ""
+            texts.setdefault(name, []).append((method.text or MATRIX_METHODS[name].text) + few)
     return {name: " ".join(dict.fromkeys(said)) for name, said in texts.items()}
 
 
