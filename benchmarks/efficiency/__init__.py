@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/label_efficiency.py``."""

@@ -1,0 +1,150 @@
+"""Whom the benchmark plays with: ego networks of a folder, the policies simulated on them, and the priors of the others."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from privwiz.circles import Circles, find_circles
+from privwiz.errors import DataError
+from privwiz.features import friend_features
+from privwiz.graphs import EgoNetwork
+from privwiz.items import CATALOGUE
+from privwiz.pretrain import LabelledUser, fit_prior
+from privwiz.prior import Prior
+from privwiz.simulate import SimulatedPolicy, simulate_policy
+from privwiz.snap import read_snap_circles, read_snap_ego_network, snap_egos
+
+__all__ = ["FEWEST_FRIENDS", "Person", "digest", "draw_person", "leave_one_out_prior", "look_through", "training_people"]
+
+FEWEST_FRIENDS = 10
+TRAINING_DRAWS = range(100, 105)
+"""Numbers of the policies that priors are trained on; the test policies have lower ones."""
+LABELLED = 40
+"""Friends of a training user whose settings are known."""
+
+_SEEDS = 1000
+_PARTS = ("edges", "feat", "egofeat", "featnames", "circles")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """A simulated user. A wizard is given network and circles found in it, and answers; never the policy.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+    circles : Circles
+        Found in the network.
+    policy : SimulatedPolicy
+    real_circles : tuple of tuple of str
+        The hand-made circles that the policy was drawn from; nobody but the oracle looks at them.
+    """
+
+    network: EgoNetwork
+    circles: Circles
+    policy: SimulatedPolicy
+    real_circles: tuple[tuple[str, ...], ...]
+
+
+def look_through(data: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
+    """Return the friends of every ego that can be used, and of the others the reason why not.
+
+    Raises
+    ------
+    DataError
+        If the folder is missing, or nothing in it can be used.
+    """
+    if not data.is_dir():
+        raise DataError("no such folder; give the folder of SNAP's ego networks, such as ego-Facebook", source=str(data))
+    usable: dict[str, tuple[str, ...]] = {}
+    skipped: dict[str, list[str]] = {}
+    for ego in snap_egos(data):
+        try:
+            friends = read_snap_ego_network(data, ego).friends
+            circles = read_snap_circles(data, ego) if (data / f"{ego}.circles").exists() else ()
+            known = set(friends)
+            strangers = [name for circle in circles for name in circle if name not in known]
+        except DataError:
+            skipped.setdefault("unreadable", []).append(ego)
+            continue
+        if strangers:
+            skipped.setdefault("unreadable", []).append(ego)
+        elif len(friends) < FEWEST_FRIENDS:
+            skipped.setdefault(f"fewer than {FEWEST_FRIENDS} friends", []).append(ego)
+        elif not circles:
+            skipped.setdefault("without hand-made circles", []).append(ego)
+        else:
+            usable[ego] = friends
+    if not usable:
+        left = "; ".join(f"{reason}: {len(egos)}" for reason, egos in skipped.items()) or "it holds no .edges"
+        raise DataError(f"no network here can be used ({left}); give the folder of SNAP's ego networks", source=str(data))
+    return usable, skipped
+
+
+def digest(data: Path, egos: Iterable[str]) -> str:
+    """Return a hash of all files of these egos."""
+    found = hashlib.sha256()
+    for ego in sorted(egos):
+        for part in _PARTS:
+            found.update(f"{ego}.{part}\n".encode() + hashlib.sha256((data / f"{ego}.{part}").read_bytes()).digest())
+    return found.hexdigest()
+
+
+def draw_person(data: Path, ego: str, regime: str, draw: int, seed: int = 0) -> Person:
+    """Read a network and draw a policy on it: the only place where hand-made circles are read."""
+    network, circles = _read(data, ego)
+    real = read_snap_circles(data, ego)
+    return Person(network, circles, simulate_policy(network, real, regime, _SEEDS * seed + draw), real)
+
+
+@lru_cache(maxsize=4)
+def _read(data: Path, ego: str) -> tuple[EgoNetwork, Circles]:
+    network = read_snap_ego_network(data, ego)
+    return network, find_circles(network, seed=0)
+
+
+def training_people(data: Path, egos: Sequence[str], regime: str, seed: int = 0) -> list[Person]:
+    """Draw the users that the prior of another ego is trained on."""
+    return [draw_person(data, ego, regime, draw, seed) for ego in egos for draw in TRAINING_DRAWS]
+
+
+def leave_one_out_prior(people: Sequence[Person], unseen: Iterable[str], seed: int = 0) -> Prior:
+    """Train the prior of one test user on other egos.
+
+    Parameters
+    ----------
+    people : sequence of Person
+        Training users, none of them the test user.
+    unseen : iterable of str
+        The test user and its friends: nothing that a training user decides about them is learnt from.
+    seed : int
+        Draws the labelled friends.
+
+    Returns
+    -------
+    Prior
+        `Prior.flat` where nobody is left to learn from.
+    """
+    hidden = set(unseen)
+    users = []
+    for number, person in enumerate(people):
+        network = person.network
+        rng = np.random.default_rng([seed, number])
+        open_to_all = [k for k in rng.permutation(network.n).tolist() if network.friends[k] not in hidden]
+        told = np.sort(np.array(open_to_all[:LABELLED], np.intp))
+        if told.size:
+            features = _features(network, person.circles)
+            users.append(LabelledUser(features[told], person.policy.allow[:, told]))
+    if not users:
+        return Prior.flat()
+    provenance = {"data": "simulated policies on other ego networks", "users": len(users), "labelled_friends": LABELLED}
+    return fit_prior(users, [item.id for item in CATALOGUE], provenance=provenance)
+
+
+@lru_cache(maxsize=4)
+def _features(network: EgoNetwork, circles: Circles) -> np.ndarray:
+    return friend_features(network, circles).values
