@@ -21,7 +21,8 @@ __all__ = ["ITEM_METHODS", "MATRIX_METHODS", "METHODS", "ROLES", "SCORED_ITEMS",
 SCORED_ITEMS = CATALOGUE[::2]
 """The items that are asked about one by one in the budget "item"."""
 
-_FOREST_SCREENS = (5, 10, 20)
+_FOREST_SCREENS = (5, 10)
+_FEW_POINTS = MappingProxyType({"screens": (1, 2, 3, 5, 10, 20)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,11 @@ def _forest(known: Known, seed: int = 0) -> Prediction:
     return predictor(known)
 
 
-_OURS = Method(text="The wizard: audience, circles, lists of circles and friends, chosen by expected gain.", group="privwiz")
-_VARIANT = replace(_OURS, group="variants", draws=1)
+_OURS = Method(
+    text="The wizard: audience, then whichever screen of circles, items or friends has the largest expected gain.",
+    group="privwiz",
+)
+_VARIANT = replace(_OURS, group="variants", draws=1, points=_FEW_POINTS)
 _FRIENDS = Method(text="", group="classic", kinds=("friend",), classifier="tree", strategy="uncertainty")
 _CELLS = replace(_FRIENDS, kinds=("cell",))
 _TABLE = "on communities and attributes; friends drawn by chance."
@@ -98,7 +102,13 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
         "privwiz, audience + cell": replace(
             _VARIANT, kinds=("audience", "cell"), text="Audience, then one friend and one item at a time."
         ),
-        "privwiz, no audience": replace(_VARIANT, kinds=("circle", "item", "friend"), text="All other screens."),
+        "privwiz, audience + circles": replace(
+            _VARIANT, kinds=("audience", "circles"), text="Audience, then a few circles at once, for each what tells most."
+        ),
+        "privwiz, no mixed screens": replace(
+            _VARIANT, kinds=("audience", "circle", "item", "friend"), text="All kinds but that of a few circles at once."
+        ),
+        "privwiz, no audience": replace(_VARIANT, kinds=("circle", "circles", "item", "friend"), text="All other screens."),
         "audience only": replace(_OURS, kinds=("audience",), text="The wizard after one screen about all friends, and no other."),
         "GP per item, audience + friend": replace(
             _OURS,
@@ -118,7 +128,10 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
         "2010 wizard, single cells": replace(
             _CELLS, group="2010", draws=1, text="The same tree, uncertainty sampling; one friend and one item at a time."
         ),
-        **{name: replace(_FRIENDS, classifier=name, strategy="random", draws=1, text=text) for name, text in _CLASSIC.items()},
+        **{
+            name: replace(_FRIENDS, classifier=name, strategy="random", draws=1, points=_FEW_POINTS, text=text)
+            for name, text in _CLASSIC.items()
+        },
         "forest": replace(
             _FRIENDS,
             group="forest",
@@ -126,7 +139,7 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
             strategy="random",
             draws=1,
             points=MappingProxyType({"screens": _FOREST_SCREENS}),
-            text=f"Random forest {_TABLE} It is slow: fitted after 5, 10 and 20 screens; in between, the guesses shown are "
+            text=f"Random forest {_TABLE} It is slow: fitted after 5 and 10 screens; in between, the guesses shown are "
             "the majority's.",
         ),
         "label-propagation": replace(
@@ -162,11 +175,13 @@ ITEM_METHODS: Mapping[str, Method] = MappingProxyType(
         "privwiz, no prior": replace(_ONE, prior="flat", text="The same without a trained prior."),
         "2010 wizard": replace(_CELLS, group="2010", text="Decision tree on communities and attributes, uncertainty sampling."),
         "2010 wizard, random": replace(_CELLS, group="2010", strategy="random", text="The same tree; friends drawn by chance."),
-        **{name: replace(_CELLS, classifier=name, strategy="random") for name in _CLASSIC},
+        "logistic": replace(_CELLS, classifier="logistic", strategy="random"),
+        "naive-bayes": replace(_CELLS, classifier="naive-bayes", strategy="random", draws=1),
+        "knn": replace(_CELLS, classifier="knn", strategy="random", draws=1),
         "label-propagation": replace(_CELLS, group="propagation", classifier=RIVALS["label-propagation"], strategy="random"),
         "collaborative-propagation": replace(_CELLS, group="propagation", classifier=RIVALS["collaborative-propagation"]),
-        "majority": replace(_CELLS, classifier=RIVALS["majority"], strategy="random"),
-        "repeat-last": replace(_CELLS, classifier=RIVALS["repeat-last"], strategy="random"),
+        "majority": replace(_CELLS, classifier=RIVALS["majority"], strategy="random", draws=1),
+        "repeat-last": replace(_CELLS, classifier=RIVALS["repeat-last"], strategy="random", draws=1),
     }
 )
 """Name -> method, where one item is asked about by itself; a text that is not here is that of `MATRIX_METHODS`."""

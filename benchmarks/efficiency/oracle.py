@@ -9,6 +9,7 @@ from scipy import sparse
 from privwiz.belief import Layout, lay_out
 from privwiz.circles import Circle, Circles
 from privwiz.graphs import EgoNetwork
+from privwiz.groups import shared_groups, tie_groups
 from privwiz.items import ProfileItem
 from privwiz.posterior import LatentModel
 from privwiz.prior import Prior
@@ -51,10 +52,13 @@ def told_layout(
     sizes = member.sum(axis=0)
     asked = np.flatnonzero((sizes >= 2) & (sizes <= NEARLY_ALL * network.n))
     asked = asked[np.argsort(-sizes[asked], kind="stable")[:_MOST_CIRCLES]]
-    groups = tuple(dict.fromkeys(tuple(np.flatnonzero(member[:, k]).tolist()) for k in asked))
-    circles = tuple(
-        Circle(f"r{k}", 0, tuple(network.friends[i] for i in group), f"Circle {k}", f"圈子{k}") for k, group in enumerate(groups)
-    )
+    told_circles = [
+        Circle(f"r{k}", 0, tuple(network.friends[i] for i in np.flatnonzero(member[:, k])), f"Circle {k}", f"圈子{k}")
+        for k in asked.tolist()
+    ]
+    distinct = {circle.members: circle for circle in (*shared_groups(network), *tie_groups(network), *reversed(told_circles))}
+    circles = tuple(reversed(distinct.values()))
+    groups = tuple(tuple(map(network.index, circle.members)) for circle in circles)
     every = (*groups, tuple(range(network.n)))
     scales = prior.scales
     blind = lay_out(network, found, replace(prior, scales=replace(scales, circles=0.0)), items, every)
@@ -63,12 +67,12 @@ def told_layout(
     norm = np.linalg.norm(member, axis=1, keepdims=True)
     unit = member / np.where(norm > 0, norm, 1)
     alike = _extend(scales.circles * (unit @ unit.T), every)
-    told = replace(
+    model = replace(
         model,
         shared=(model.shared + scales.shared_alike * alike).astype(np.float32),
         specific=(model.specific + scales.alike * alike).astype(np.float32),
     )
-    return Layout(network, found, items, every, circles, told)
+    return Layout(network, found, items, every, circles, model, prior.calibration)
 
 
 def _membership(network: EgoNetwork, real: Sequence[Sequence[str]]) -> np.ndarray:

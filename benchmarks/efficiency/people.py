@@ -1,6 +1,7 @@
 """Whom the benchmark plays with: ego networks of a folder, the policies simulated on them, and the priors of the others."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,10 +11,8 @@ import numpy as np
 
 from privwiz.circles import Circles, find_circles
 from privwiz.errors import DataError
-from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
-from privwiz.items import CATALOGUE
-from privwiz.pretrain import LabelledUser, fit_prior
+from privwiz.pretrain import TrainingUser, train_prior
 from privwiz.prior import Prior
 from privwiz.simulate import SimulatedPolicy, simulate_policy
 from privwiz.snap import read_snap_circles, read_snap_ego_network, snap_egos
@@ -25,6 +24,9 @@ TRAINING_DRAWS = range(100, 105)
 """Numbers of the policies that priors are trained on; the test policies have lower ones."""
 LABELLED = 40
 """Friends of a training user whose settings are known."""
+PRACTISING, MOST_FRIENDS = 2, 400
+"""How many training users of each network answer screens, so that scales and calibration can be chosen; none of larger networks,
+to save time."""
 
 _SEEDS = 1000
 _PARTS = ("edges", "feat", "egofeat", "featnames", "circles")
@@ -127,24 +129,21 @@ def leave_one_out_prior(people: Sequence[Person], unseen: Iterable[str], seed: i
     Returns
     -------
     Prior
-        `Prior.flat` where nobody is left to learn from.
+        `Prior.flat` where fewer than two networks are left to learn from.
     """
     hidden = set(unseen)
-    users = []
+    users: list[TrainingUser] = []
+    practising: Counter[str] = Counter()
     for number, person in enumerate(people):
         network = person.network
         rng = np.random.default_rng([seed, number])
         open_to_all = [k for k in rng.permutation(network.n).tolist() if network.friends[k] not in hidden]
         told = np.sort(np.array(open_to_all[:LABELLED], np.intp))
         if told.size:
-            features = _features(network, person.circles)
-            users.append(LabelledUser(features[told], person.policy.allow[:, told]))
-    if not users:
+            practises = network.n <= MOST_FRIENDS and practising[network.ego] < PRACTISING
+            practising[network.ego] += practises
+            users.append(TrainingUser(network, person.circles, person.policy, told, practises))
+    if len(practising) < 2 or not any(user.practises for user in users):
         return Prior.flat()
     provenance = {"data": "simulated policies on other ego networks", "users": len(users), "labelled_friends": LABELLED}
-    return fit_prior(users, [item.id for item in CATALOGUE], provenance=provenance)
-
-
-@lru_cache(maxsize=4)
-def _features(network: EgoNetwork, circles: Circles) -> np.ndarray:
-    return friend_features(network, circles).values
+    return train_prior(users, seed, provenance)

@@ -105,7 +105,11 @@ def show_screen(wizard: "Wizard", screen: "Screen", terminal: Terminal) -> None:
     terminal.say(click.style(plain(screen.text(language)), bold=True))
     labels = [_label(screen, toggle, language) for toggle in screen.toggles]
     column = min(max(map(text_width, labels)), width - 24)
+    who = ("", "")
     for number, (toggle, label) in enumerate(zip(screen.toggles, labels, strict=True), start=1):
+        if screen.kind == "circles" and toggle.who != who:
+            who = toggle.who
+            terminal.say(f"  {plain(who[language == 'zh'])}")
         filled, guess = preset(toggle), value_text(guess_word(toggle), language, audience=not toggle.choices)
         state = click.style(guess, bold=True) if filled else f"{NOT_SAID}  {click.style(f'{guess}?', dim=True)}"
         terminal.say(f"  {number:>2}  {pad(cut(label, column), column)}  {state}")

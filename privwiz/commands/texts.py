@@ -95,6 +95,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "What you say counts for the circle as a whole and sets nobody for certain;\nonly “none” hides it from each of them.",
         "您的回答针对整个圈子，不会逐一确定其中的每个人；\n只有“都不行”会对其中每一个人隐藏。",
     ),
+    "why_circles": (
+        "These are the answers about groups that tell most.\nOnly “none” hides a thing from each one in a group.",
+        "关于这些分组的回答最能说明问题。\n只有“都不行”会对分组中的每一个人隐藏。",
+    ),
     "why_item": (
         "These circles share nobody; what you say counts for each circle as a whole.",
         "这些圈子互不重叠；您的回答针对每个圈子整体。",
