@@ -1,7 +1,7 @@
 """Write the golden files again: ``python tests/golden/rewrite.py``, after a change that is meant to change policies.
 
 ``ada.wizard.json`` is a saved wizard of Ada, the main user of ``sample_graphs/town``: circles as they were found then, the
-audience of every item, the first forty answers of ``sample_graphs/town/answers.csv``, and three answers about one circle.
+audience of every item, the first forty answers of ``sample_graphs/town/answers.csv``, and three answers about one group.
 ``ada.policy.csv`` is the policy that follows from it, one row per friend: for each item a letter for the decision (a allow,
 d deny, ? ask) and the probability of allow.
 """
