@@ -23,7 +23,7 @@ from privwiz.commands.texts import TEXTS, tell
 from privwiz.graphs import build_ego_network
 from privwiz.items import profile_item, profile_items
 from privwiz.readers import read_ego_network
-from privwiz.screens import Toggle
+from privwiz.screens import KINDS, Toggle
 
 CLUBS = {club: [f"{club}{k}" for k in range(6)] for club in "abc"}
 FRIENDS = [friend for members in CLUBS.values() for friend in members]
@@ -287,7 +287,7 @@ def test_when_no_more_pays_the_talk_ends():
     assert "Enter: finish" in result.output
 
 
-@pytest.mark.parametrize("kind", ["audience", "circle", "item", "friend", "cell"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_screen_can_be_answered(kind):
     """Screens of each kind are shown, explained and answered, in both languages."""
     for language in ("en", "zh"):
@@ -296,6 +296,26 @@ def test_every_kind_of_screen_can_be_answered(kind):
         assert result.exit_code == 0, result.output
         assert [entry.kind for entry in log_of(state)] == [kind]
         assert None not in [answer.value for answer in log_of(state)[0].answers]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_circle_of_a_screen_has_its_heading(language):
+    """A screen of several circles names each once, above the lines about it; lines are numbered as the toggles are."""
+    wizard = Wizard(read_ego_network("edges.csv", "me", "profiles.csv"), items=["phone", "photos"])
+    screen = wizard.next_screen({"circles"}, least_gain=0)
+    result = ask("--kinds", "circles", "--items", "phone,photos", "--lang", language)
+    lines = [line.strip() for line in result.output.splitlines()]
+    start = lines.index(screen.text(language)) + 1
+    expected, who = [], None
+    for number, toggle in enumerate(screen.toggles, start=1):
+        if toggle.who != who:
+            who = toggle.who
+            expected.append(plain(who[language == "zh"]))
+        expected.append(f"{number}  {toggle.profile_item.text(language)}")
+    shown = lines[start : start + len(expected)]
+    assert len({toggle.friends for toggle in screen.toggles}) > 1
+    assert [line[: len(text)] for line, text in zip(shown, expected, strict=True)] == expected
+    assert len(expected) == len(screen.toggles) + len({toggle.friends for toggle in screen.toggles})
 
 
 @pytest.mark.parametrize("classifier", ["tree", "logistic", "naive-bayes", "knn", "forest"])

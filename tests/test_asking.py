@@ -12,19 +12,24 @@ from privwiz.asking import LEAST_GAIN, STRATEGIES, ask
 from privwiz.decisions import threshold
 from privwiz.graphs import build_ego_network
 from privwiz.posterior import PROBIT_VARIANCE, predict
-from privwiz.screens import KINDS
+from privwiz.screens import KINDS, MAX_TOGGLES
 
 CLUBS = {club: [f"{club}{k}" for k in range(5)] for club in "abc"}
 FRIENDS = [friend for members in CLUBS.values() for friend in members]
 TIES = [(one, other) for members in CLUBS.values() for one in members for other in members if one < other]
 NETWORK = build_ego_network("me", FRIENDS, TIES)
-QUESTIONS = ("circle", "item", "friend", "cell")
+QUESTIONS = ("circle", "circles", "item", "friend", "cell")
 
 
 def asked(wizard, kinds=QUESTIONS, strategy="expected-error", least_gain=0.0, seed=0, items=None):
     """Ask about all items of a wizard, as it would itself."""
     positions = range(len(wizard.items)) if items is None else items
     return ask(wizard.belief(), kinds, positions, strategy, least_gain, len(wizard.log), seed)
+
+
+def wizard_groups(wizard):
+    """Return the members of every group that a wizard may ask about."""
+    return [circle.members for circle in wizard.belief().layout.circles]
 
 
 def taught(items=("phone", "city"), classifier="gp"):
@@ -44,7 +49,7 @@ def test_the_audience_comes_first(strategy):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_its_shape(kind):
-    """Audience, circle and friend screens ask one group about all items, item screens one item about circles."""
+    """Audience, circle and friend screens ask one group about all items, item screens one item about circles, others several."""
     screen = asked(taught(), {kind})
     items, groups = {toggle.item for toggle in screen.toggles}, {toggle.friends for toggle in screen.toggles}
     circles = {tuple(members) for members in CLUBS.values()}
@@ -56,6 +61,9 @@ def test_each_kind_has_its_shape(kind):
             assert items == {"phone", "city"}
             assert len(groups) == 1
             assert groups <= circles
+        case "circles":
+            assert 2 <= len(groups) <= 4
+            assert groups <= set(wizard_groups(taught()))
         case "item":
             assert len(items) == 1
             assert groups == circles
@@ -131,6 +139,54 @@ def test_of_very_many_items_all_are_asked_in_the_end():
         seen += [toggle.item for toggle in screen.toggles]
         wizard.skip(screen)
     assert sorted(seen) == sorted(item.id for item in wizard.items)
+
+
+def test_screens_of_several_circles_go_through_all_groups():
+    """Such screens ask about at most four groups, never of the same twice, in one run per group, until all was asked."""
+    wizard, seen = taught(["phone", "city"]), []
+    while (screen := asked(wizard, {"circles"})) is not None:
+        shown = [(toggle.item, toggle.friends) for toggle in screen.toggles]
+        groups = list(dict.fromkeys(friends for _, friends in shown))
+        assert len(groups) <= 4
+        assert shown == sorted(shown, key=lambda cell: groups.index(cell[1]))
+        assert screen.kind == ("circles" if len(groups) > 1 else "circle")
+        seen += shown
+        wizard.answer(screen, [toggle.guess for toggle in screen.toggles])
+    assert len(seen) == len(set(seen))
+    assert set(seen) == {(item, group) for item in ("phone", "city") for group in wizard_groups(wizard)}
+
+
+@given(st.lists(st.sampled_from(["none", "some", "most", "all", "unsure", None]), min_size=1, max_size=12), st.integers(0, 99))
+@settings(max_examples=8)
+def test_ten_screens_of_several_circles(answers, seed):
+    """Whatever is answered, each of ten such screens has at most 12 toggles about 4 groups, and no toggle comes twice."""
+    wizard, seen = Wizard(NETWORK, seed=seed), set()
+    for _ in range(10):
+        screen = wizard.next_screen({"circles"}, least_gain=0)
+        if screen is None:
+            assert len(seen) == len(wizard_groups(wizard)) * len(wizard.items)
+            break
+        shown = {(toggle.item, toggle.friends) for toggle in screen.toggles}
+        assert len({friends for _, friends in shown}) <= 4
+        assert len(shown) == len(screen.toggles) <= MAX_TOGGLES
+        assert not shown & seen
+        seen |= shown
+        wizard.answer(screen, [answers[k % len(answers)] for k in range(len(screen.toggles))])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_asks_about_several_circles(strategy):
+    """All strategies take a screen of several circles where nothing else is allowed, the same each time."""
+    screen = asked(taught(), {"circles"}, strategy)
+    assert screen.kind == "circles"
+    assert asked(taught(), {"circles"}, strategy) == screen
+
+
+def test_where_there_is_no_group_no_screen_is_about_several():
+    """Without a circle or another group of three, there is no screen of several circles, while friends can be asked about."""
+    wizard = Wizard(build_ego_network("me", ["a", "b"], [("a", "b")]), items=["phone"])
+    assert asked(wizard, {"circles"}) is None
+    assert asked(wizard, {"friend"}) is not None
 
 
 def test_only_the_items_asked_for_appear():

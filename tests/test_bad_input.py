@@ -376,7 +376,7 @@ WRONG_USAGE = [
     ("ask", "Missing option '--graph'."),
     (f"{ASK} --qqqqq", "No such option '--qqqqq'."),
     (f"{ASK} --seed -1", "Invalid value for '--seed': -1 is not in the range x>=0."),
-    (f"{ASK} --kinds foo", "Invalid value for '--kinds': 'foo' is not one of audience, circle, item, friend, cell."),
+    (f"{ASK} --kinds foo", "Invalid value for '--kinds': 'foo' is not one of audience, circle, circles, item, friend, cell."),
     (f"{ASK} --kinds ,", "Invalid value for '--kinds': name at least one, separated by commas."),
     (f"{ASK} --lang fr", "Invalid value for '--lang': 'fr' is not one of 'en', 'zh'."),
     (f"{ASK} --state a.json --out a.json", "--state and --out must be two files."),
@@ -410,7 +410,7 @@ def test_wrong_usage(command, message):
     [
         (f"{LABEL} --user zoe", 1, "Error: edges.csv: 'zoe' is not in the graph; it has 5 users, such as 'me', 'ann', 'bob'\n"),
         ("circles --graph nowhere.csv", 1, "Error: nowhere.csv: no such file; check the path\n"),
-        (f"{ASK} --kinds foo", 2, "'foo' is not one of audience, circle, item, friend, cell.\n"),
+        (f"{ASK} --kinds foo", 2, "'foo' is not one of audience, circle, circles, item, friend, cell.\n"),
     ],
 )
 def test_the_program_ends_as_its_commands_do(command, code, message):

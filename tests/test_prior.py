@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from privwiz.calibration import Calibration
 from privwiz.circles import find_circles
 from privwiz.covariance import latent_model
 from privwiz.errors import DataError
@@ -16,6 +17,7 @@ from privwiz.graphs import build_ego_network
 from privwiz.items import CATALOGUE
 from privwiz.posterior import Observations, condition, predict
 from privwiz.prior import KernelScales, Prior
+from privwiz.tuning import CANDIDATES
 
 NAMES = list(FEATURES)
 numbers = st.floats(-1e6, 1e6)
@@ -37,6 +39,7 @@ def priors(draw):
         (factor @ factor.T + (factor @ factor.T).T) / 2,
         KernelScales(*draw(st.lists(st.floats(0, 1e6) | st.integers(0, 9), min_size=13, max_size=13))),
         draw(st.dictionaries(st.sampled_from(["data", "rounds"]), st.lists(st.integers() | st.booleans() | st.none()))),
+        Calibration(*draw(st.lists(numbers | st.integers(-9, 9), min_size=3, max_size=3))),
     )
 
 
@@ -171,6 +174,13 @@ DAMAGED = {
     ),
     "a scale negative": (damaged(scales=scales(level=-1)), "kernel scale 'level' is -1.0; it must be a finite number from 0 up"),
     "provenance missing": (damaged(provenance=None), "'provenance' is missing; it must be an object"),
+    "calibration a list": (damaged(calibration=[1, 0, 0]), "'calibration' is [1, 0, 0]; it must be an object"),
+    "a calibration unknown": (
+        damaged(calibration={"slope": 1, "charm": 1}),
+        "calibration 'charm' is not known to this version; use the one that made this prior",
+    ),
+    "a calibration a text": (damaged(calibration={"slope": "1"}), "calibration 'slope' is '1'; it must be a number"),
+    "a calibration true": (damaged(calibration={"intercept": True}), "calibration 'intercept' is True; it must be a number"),
 }
 
 
@@ -188,6 +198,13 @@ def test_a_damaged_file_is_refused(text, message, tmp_path):
 def test_the_undamaged_file_is_read():
     """Negative control: the text that the damages start from is read."""
     assert parts(Prior.from_json(damaged())) == parts(small())
+
+
+def test_a_file_from_before_calibration_is_not_calibrated():
+    """A prior that says nothing about calibration, or of only one of its numbers, has the numbers that change nothing."""
+    assert Prior.from_json(damaged(calibration=None)).calibration == Calibration()
+    assert Prior.from_json(damaged(calibration={})).calibration == Calibration()
+    assert Prior.from_json(damaged(calibration={"slope": 2})).calibration == Calibration(slope=2)
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
@@ -238,13 +255,14 @@ def test_a_prior_cannot_be_changed():
 
 
 def test_the_shipped_prior_says_where_it_is_from():
-    """The default prior covers the whole catalogue and all features, and says that its data are simulated."""
+    """The default prior covers the whole catalogue and all features; it says its data are simulated, and which scales won."""
     prior = Prior.default()
     assert prior.items == tuple(item.id for item in CATALOGUE)
     assert prior.features == tuple(FEATURES)
     assert prior.provenance["data"] == "simulated people and simulated policies only; no real person's data"
     assert prior.provenance["command"] == "python -m privwiz.pretrain"
-    assert prior.scales == KernelScales()
+    assert prior.scales == CANDIDATES[prior.provenance["scales"]]
+    assert prior.calibration != Calibration()
 
 
 @given(st.integers(0, 1000))

@@ -284,7 +284,7 @@ def test_bad_classifiers(classifier):
     ("arguments", "error", "message"),
     [
         ({"kinds": "cell"}, DataError, r"kinds are the text 'cell'; give a list, such as \['cell'\]"),
-        ({"kinds": []}, DataError, r"kinds \[\] cannot be used; choose from audience, circle, item, friend, cell"),
+        ({"kinds": []}, DataError, r"kinds \[\] cannot be used; choose from audience, circle, circles, item, friend, cell"),
         ({"kinds": {"cell", "group"}}, DataError, r"kinds \['cell', 'group'\] cannot be used; choose from"),
         ({"items": "phone"}, DataError, r"items are the text 'phone'; give a list, such as \['phone'\]"),
         ({"items": []}, DataError, "no items to ask about; name at least one, or leave `items` out"),
