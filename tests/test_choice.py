@@ -225,3 +225,109 @@ def test_error_is_the_mean_of_the_less_likely():
     nodes, weights = np.polynomial.hermite_e.hermegauss(100)
     exact = weights @ ndtr(-(2 + np.sqrt(3) * nodes) / np.sqrt(PROBIT_VARIANCE)) / weights.sum()
     assert float(error(np.array(2.0), np.array(3.0))) == pytest.approx(exact, abs=1e-6)
+
+
+# Screens put together
+
+
+GROUP_CELLS = [(j, i) for j in range(ITEMS) for i in range(FRIENDS, ROWS)]
+
+
+def outlook_of(seed, cells, targets=None):
+    """Return the outlook on these cells over all cells of friends, or other targets."""
+    model, posterior, noise, spread = scene(seed)
+    return Outlook(model, posterior, cells, noise, spread, *(targets or every_cell()))
+
+
+def told(seed, screen, targets):
+    """Return the targets' variance that this screen explains, each target weighed by its density at indifference."""
+    model, posterior, noise, spread = scene(seed)
+    mean, covariance = dense_posterior(model, posterior)
+    at = [j * ROWS + i for j, i in screen]
+    at_targets = np.array([j * ROWS + i for i, j in zip(*targets[:2], strict=True)])
+    own = [noise[k % ROWS] if spread[k % ROWS] else 1 / bound_weight(np.sqrt(mean[k] ** 2 + covariance[k, k])) for k in at]
+    cross = covariance[np.ix_(at, at_targets)]
+    explained = (cross * np.linalg.solve(covariance[np.ix_(at, at)] + np.diag(own), cross)).sum(0)
+    seen = covariance[at_targets, at_targets] + PROBIT_VARIANCE
+    return float(explained @ (targets[2] * np.exp(-(mean[at_targets] ** 2) / (2 * seen)) / seen))
+
+
+def slow_compose(seed, cells, size, most_rows, targets):
+    """Return what `compose` has to, by the definition: with all covariances conditioned anew after each toggle that was taken."""
+    chosen = []
+    for _ in range(size):
+        rows = {i for _, i in chosen}
+        left = [cell for cell in sorted(set(cells) - set(chosen)) if cell[1] in rows or len(rows) < most_rows]
+        if not left:
+            break
+        chosen.append(max(left, key=lambda cell: told(seed, [*chosen, cell], targets)))
+    return tuple(sorted(chosen, key=lambda cell: cell[::-1]))
+
+
+sizes, row_limits = st.integers(1, 8), st.integers(1, 4)
+
+
+@given(seeds, st.sets(st.tuples(st.integers(0, ITEMS - 1), st.integers(0, ROWS - 1)), min_size=1), sizes, row_limits)
+@settings(max_examples=60)
+def test_what_a_composed_screen_may_hold(seed, cells, size, most_rows):
+    """It has the toggles that were given, at most so many, about at most so many rows, each once, ordered by row, then item."""
+    screen = outlook_of(seed, cells).compose(cells, size, most_rows)
+    assert set(screen) <= cells
+    assert 1 <= len(screen) == len(set(screen)) <= size
+    assert len({row for _, row in screen}) <= most_rows
+    assert list(screen) == sorted(screen, key=lambda cell: cell[::-1])
+    rows = {row for _, row in screen}
+    left = {cell for cell in cells - set(screen) if len(rows) < most_rows or cell[1] in rows}
+    assert len(screen) == size or not left
+
+
+@given(seeds, sizes, row_limits, st.randoms(use_true_random=False))
+@settings(max_examples=30)
+def test_a_composed_screen_follows_from_its_cells(seed, size, most_rows, random):
+    """The same cells, in any order, and others in the outlook that may not be taken, make the same screen."""
+    shuffled = random.sample(GROUP_CELLS, len(GROUP_CELLS))
+    first = outlook_of(seed, GROUP_CELLS).compose(GROUP_CELLS, size, most_rows)
+    assert outlook_of(seed, shuffled).compose(shuffled, size, most_rows) == first
+    others = [*GROUP_CELLS, *((j, i) for j in range(ITEMS) for i in range(FRIENDS))]
+    assert outlook_of(seed, others).compose(GROUP_CELLS, size, most_rows) == first
+
+
+@given(seeds, sizes, st.integers(1, 2), st.booleans())
+@settings(max_examples=40)
+def test_a_composed_screen_is_the_greedy_one(seed, size, most_rows, friends):
+    """It is what a slow greedy choice takes that conditions everything anew at each step, where no two toggles are as good.
+
+    Every second target counts, so each is given twice in a row.
+    """
+    cells = [(j, i) for j in range(ITEMS) for i in range(0 if friends else FRIENDS, ROWS)]
+    targets = every_cell()
+    twice = tuple(np.repeat(part, 2) for part in targets)
+    screen = outlook_of(seed, cells, twice).compose(cells, size, most_rows)
+    assert screen == slow_compose(seed, cells, size, most_rows, targets)
+
+
+@given(seeds, st.integers(2, 6))
+@settings(max_examples=30)
+def test_a_composed_screen_tells_more_than_its_parts(seed, size):
+    """It explains at least as much as any of its toggles alone, and gains at least as much."""
+    outlook = outlook_of(seed, GROUP_CELLS)
+    screen = outlook.compose(GROUP_CELLS, size, 2)
+    gains = outlook.gains([screen, *([cell] for cell in screen)])
+    assert (gains.gain[0] >= gains.gain[1:] - 1e-3).all()
+    assert all(told(seed, screen, every_cell()) >= told(seed, [cell], every_cell()) - 1e-9 for cell in screen)
+
+
+def test_the_first_toggle_of_a_composed_screen_tells_most():
+    """A screen of one toggle is about the group whose members are least certain, not one of which nearly all is known."""
+    mean = np.array([[0.0, 0, 6, 6, 0, 6]])
+    kernel = np.zeros((6, 6))
+    for members, group in (((0, 1), 4), ((2, 3), 5)):
+        rows = [*members, group]
+        kernel[np.ix_(rows, rows)] = 2.0
+    model = LatentModel(mean, np.zeros((6, 6)), kernel + np.diag([0.5] * 4 + [0.25] * 2))
+    targets = np.repeat(np.arange(4), 2), np.zeros(8, np.intp), np.ones(8)
+    spread, noise = np.array([0, 0, 0, 0, 1.0, 1]), np.array([0, 0, 0, 0, 0.4, 0.4])
+    outlook = Outlook(model, condition(model, Observations.none()), [(0, 4), (0, 5)], noise, spread, *targets)
+    assert outlook.compose([(0, 5), (0, 4)], 1, 4) == ((0, 4),)
+    assert outlook.compose([(0, 5), (0, 4)], 9, 1) == ((0, 4),)
+    assert outlook.compose([(0, 5), (0, 4)], 9, 4) == ((0, 4), (0, 5))
