@@ -385,7 +385,7 @@ WRONG_USAGE = [
     (f"{EVALUATE} --folds 1", "Invalid value for '--folds': 1 is not in the range x>=2."),
     (
         f"{EVALUATE} --compare tree,oak",
-        "Invalid value for '--compare': 'oak' is not one of tree, logistic, naive-bayes, knn.",
+        "Invalid value for '--compare': 'oak' is not one of tree, logistic, naive-bayes, knn, forest.",
     ),
     ("show policy.json", "Name a friend (--friend), a thing (--item), or both."),
     ("diff - -", "Only one of the two policies can come from standard input."),

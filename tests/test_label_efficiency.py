@@ -414,10 +414,10 @@ def test_the_oracle_with_one_circle_for_all_is_alike_for_all(bench, town):
 
 def test_the_forest_is_fitted_where_somebody_looks(bench, town):
     """Between its checkpoints the forest predicts the majority, which ranks nobody; at them it tells friends apart."""
-    person = bench.people.draw_person(town, egos(town)[0], "circle", 1)
+    person = bench.people.draw_person(town, egos(town)[1], "circle", 1)
     rows = play(bench, person, Prior.default(), ["forest"], screens=10)
     assert sorted({row["at"] for row in rows}) == [5, 10]
-    assert any(row["auc"] not in {0.5} for row in rows if row["nontrivial"])
+    assert any(row["auc"] != 0.5 for row in rows if row["nontrivial"])
 
 
 def test_a_summary_by_hand(bench):
