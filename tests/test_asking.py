@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -142,14 +143,19 @@ def test_of_very_many_items_all_are_asked_in_the_end():
 
 
 def test_screens_of_several_circles_go_through_all_groups():
-    """Such screens ask about at most four groups, never of the same twice, in one run per group, until all was asked."""
+    """Such screens ask about at most four groups, one after the other, until all was asked, and nothing twice.
+
+    Groups on one screen that share somebody are not asked about for the same item.
+    """
     wizard, seen = taught(["phone", "city"]), []
     while (screen := asked(wizard, {"circles"})) is not None:
         shown = [(toggle.item, toggle.friends) for toggle in screen.toggles]
         groups = list(dict.fromkeys(friends for _, friends in shown))
         assert len(groups) <= 4
         assert shown == sorted(shown, key=lambda cell: groups.index(cell[1]))
-        assert screen.kind == ("circles" if len(groups) > 1 else "circle")
+        assert screen.kind == "circles"
+        friends = Counter((item, friend) for item, group in shown for friend in group)
+        assert set(friends.values()) == {1}
         seen += shown
         wizard.answer(screen, [toggle.guess for toggle in screen.toggles])
     assert len(seen) == len(set(seen))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
-from privwiz import Decision, Prior, Wizard
+from privwiz import Decision, Prior, ProfileItem, Wizard
 from privwiz.calibration import Calibration, fit_calibration, log_loss
 from privwiz.errors import DataError
 from privwiz.graphs import build_ego_network
@@ -18,10 +18,13 @@ CLUBS = {club: [f"{club}{k}" for k in range(5)] for club in "abc"}
 FRIENDS = [friend for members in CLUBS.values() for friend in members]
 TIES = [(one, other) for members in CLUBS.values() for one in members for other in members if one < other]
 NETWORK = build_ego_network("me", FRIENDS, TIES)
-ALLOW_ALL = Calibration(slope=0, intercept=30)
+INVITING = Calibration(slope=0, intercept=1)
+EXTREME = [INVITING, Calibration(0, 0, -1), Calibration(4, 1, 1), Calibration(4, 1, -1), Calibration(1, -1, 1)]
+OUTSIDE = [("slope", -0.1), ("slope", 4.1), ("slope_per_log_answer", -1.1), ("slope_per_log_answer", 1.1), ("intercept", 1.1)]
+BOUNDS = {"slope": "0.0 to 4.0", "slope_per_log_answer": "-1.0 to 1.0", "intercept": "-1.0 to 1.0"}
 
 chances = arrays(float, st.integers(0, 8), elements=st.floats(0, 1))
-calibrations = st.builds(Calibration, st.floats(-5, 5), st.floats(-5, 5), st.floats(-20, 20))
+calibrations = st.builds(Calibration, st.floats(0, 4), st.floats(-1, 1), st.floats(-1, 1))
 answers = st.integers(0, 1000)
 
 
@@ -66,22 +69,31 @@ def test_a_slope_that_would_be_negative_is_zero():
     assert low < expit(0.5) < high
 
 
-@given(chances, answers, st.floats(0, 5), st.floats(0, 5), st.floats(-5, 5))
+@given(chances, answers, st.floats(0, 4), st.floats(0, 1), st.floats(-1, 1))
 def test_the_formula(probability, said, slope, more, intercept):
-    """The log odds are multiplied by a slope that grows with the logarithm of one plus the answers, and shifted."""
+    """The log odds are multiplied by a slope that grows with the logarithm of one plus the answers, of 200 at most."""
     inside = np.clip(probability, 1e-3, 1 - 1e-3)
-    odds = (inside / (1 - inside)) ** (slope + more * np.log1p(said)) * np.exp(intercept)
+    odds = (inside / (1 - inside)) ** (slope + more * np.log1p(min(said, 200))) * np.exp(intercept)
     expected = np.where(np.isinf(odds), 1, odds / (1 + np.where(np.isinf(odds), 0, odds)))
     np.testing.assert_allclose(Calibration(slope, more, intercept).apply(inside, said), expected, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["slope", "slope_per_log_answer", "intercept"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), True, "1", None])
+WORTHLESS = [float("nan"), float("inf"), -float("inf"), True, "1", None]
+
+
+@pytest.mark.parametrize(("name", "value"), [*OUTSIDE, *((name, value) for name in BOUNDS for value in WORTHLESS)])
 def test_numbers_that_cannot_be_are_refused(name, value):
-    """Each number of a calibration is finite."""
+    """Each number of a calibration is finite and within its bounds, so that no calibration alone makes the model sure."""
     with pytest.raises(DataError) as error:
         Calibration(**{name: value})
-    assert str(error.value) == f"calibration: {name} is {value!r}; it must be a finite number"
+    assert str(error.value) == f"calibration: {name} is {value!r}; it must be a number from {BOUNDS[name]}"
+
+
+def test_more_than_200_answers_count_as_200():
+    """No slope grows without end."""
+    calibration, probability = Calibration(1, 0.5, 0.1), np.array([0.2, 0.7])
+    np.testing.assert_array_equal(calibration.apply(probability, 200), calibration.apply(probability, 10**6))
+    assert (calibration.apply(probability, 199) != calibration.apply(probability, 200)).all()
 
 
 def test_whole_numbers_become_floats():
@@ -91,7 +103,7 @@ def test_whole_numbers_become_floats():
 
 @pytest.mark.parametrize(
     "planted",
-    [Calibration(0.5), Calibration(2.0, 0.0, -1.0), Calibration(0.6, 0.2, 0.4), Calibration(1.4, -0.15, 0.0)],
+    [Calibration(0.5), Calibration(2.0, 0.0, -0.9), Calibration(0.6, 0.2, 0.4), Calibration(1.4, -0.15, 0.0)],
 )
 def test_a_fit_recovers_what_was_planted(planted):
     """From truths drawn by a known calibration, slope, its growth with answers and intercept are found to within 0.06."""
@@ -170,24 +182,47 @@ def test_a_wizard_is_calibrated():
             wizard.answer(screen, ["allow", "deny"])
 
 
+def test_what_says_nothing_counts_for_nothing():
+    """Answers that leave a cell open teach the model nothing, and make it no surer."""
+    wizard = calibrated(Calibration(1, 0.5, 0))
+    before = wizard.policy().probability
+    for friend in FRIENDS[:5]:
+        wizard.label("phone", friend, "unsure")
+    np.testing.assert_array_equal(wizard.policy().probability, before)
+
+
 @pytest.mark.parametrize("kind", ["circle", "circles", "item", "audience"])
 @pytest.mark.parametrize("value", ["none", "some", "deny"])
 def test_no_calibration_allows_what_was_closed(kind, value):
-    """Who is in a group of which "none" or "deny" was said is never allowed by inference, however sure the calibration is."""
-    wizard = calibrated(ALLOW_ALL)
+    """Who is in a group of which "none" or "deny" was said is denied, even where the calibration allows everything else."""
+    items = [ProfileItem(name, 0.5, name, name, 1.0) for name in ("phone", "city")]
+    wizard = calibrated(INVITING, items)
     screen = wizard.next_screen({kind}, least_gain=0)
     said = value if kind != "audience" else {"none": "nobody", "some": "few", "deny": "deny"}[value]
     wizard.answer(screen, [said] * len(screen.toggles))
-    policy = wizard.policy()
-    closed = {(toggle.item, friend) for toggle in screen.toggles for friend in toggle.friends}
-    assert {
-        policy.decision(item, friend) for item in ("phone", "city") for friend in FRIENDS if (item, friend) not in closed
-    } <= {Decision.ALLOW}
-    nothing = value in ("none", "deny")
-    assert {policy.decision(*cell) for cell in closed} == {Decision.DENY if nothing else Decision.ALLOW}
+    asked = {(toggle.item, friend) for toggle in screen.toggles for friend in toggle.friends}
+    closed = asked if value != "some" else set()
+    for cell in wizard.policy():
+        assert cell.decision is (Decision.DENY if (cell.item, cell.friend) in closed else Decision.ALLOW)
 
 
-@pytest.mark.parametrize("calibration", [ALLOW_ALL, Calibration(slope=0, intercept=-30), Calibration(slope=1e6)])
+@pytest.mark.parametrize("calibration", EXTREME)
+@given(st.lists(st.sampled_from(["none", "some", "most", "all", "deny", "unsure"]), min_size=6, max_size=6))
+@settings(max_examples=8)
+def test_no_calibration_allows_what_any_answer_closed(calibration, said):
+    """Whatever is said of other groups, and however extreme the calibration, nobody in a closed group is allowed by inference."""
+    items = [ProfileItem(name, 0.5, name, name, 1.0) for name in ("phone", "city")]
+    wizard = calibrated(calibration, items)
+    for start, kind in ((0, "circles"), (3, "audience")):
+        screen = wizard.next_screen({kind}, least_gain=0)
+        words = {"none": "deny", "some": "few", "all": "everybody"} if kind == "audience" else {}
+        wizard.answer(screen, [words.get(said[start + k % 3], said[start + k % 3]) for k in range(len(screen.toggles))])
+    policy, closed = wizard.policy(), wizard.belief().said.closed
+    assert (policy.probability[closed] < 0.5).all()
+    assert {policy.decision(items[j].id, FRIENDS[i]) for j, i in np.argwhere(closed).tolist()} <= {Decision.DENY}
+
+
+@pytest.mark.parametrize("calibration", EXTREME)
 @settings(max_examples=15)
 @given(said=st.dictionaries(st.tuples(st.sampled_from(["phone", "city"]), st.sampled_from(FRIENDS)), st.sampled_from("ady")))
 def test_no_calibration_overrules_the_user(calibration, said):
@@ -203,7 +238,7 @@ def test_no_calibration_overrules_the_user(calibration, said):
 
 def test_a_classic_classifier_is_not_calibrated():
     """The calibration was learnt for the library's own model; another classifier's probabilities stay as they are."""
-    prior = replace(Prior.default(), calibration=ALLOW_ALL)
+    prior = replace(Prior.default(), calibration=INVITING)
     plain = replace(prior, calibration=Calibration())
     policies = [Wizard(NETWORK, items=["phone"], prior=one, classifier="tree").policy() for one in (prior, plain)]
     np.testing.assert_array_equal(policies[0].probability, policies[1].probability)

@@ -230,6 +230,8 @@ def test_error_is_the_mean_of_the_less_likely():
 # Screens put together
 
 
+MEMBERS = {i: frozenset({i}) for i in range(FRIENDS)} | {FRIENDS: frozenset({0, 1, 2}), FRIENDS + 1: frozenset({3, 4, 5})}
+OVERLAPPING = MEMBERS | {FRIENDS + 1: frozenset({2, 3, 4})}
 GROUP_CELLS = [(j, i) for j in range(ITEMS) for i in range(FRIENDS, ROWS)]
 
 
@@ -252,33 +254,43 @@ def told(seed, screen, targets):
     return float(explained @ (targets[2] * np.exp(-(mean[at_targets] ** 2) / (2 * seen)) / seen))
 
 
-def slow_compose(seed, cells, size, most_rows, targets):
+def clash(cell, chosen, members):
+    """Whether a chosen toggle is about the same item and somebody in common."""
+    return any(j == cell[0] and members[i] & members[cell[1]] for j, i in chosen)
+
+
+def slow_compose(seed, cells, size, most_rows, targets, members):
     """Return what `compose` has to, by the definition: with all covariances conditioned anew after each toggle that was taken."""
     chosen = []
     for _ in range(size):
         rows = {i for _, i in chosen}
-        left = [cell for cell in sorted(set(cells) - set(chosen)) if cell[1] in rows or len(rows) < most_rows]
+        allowed = [cell for cell in sorted(cells) if cell[1] in rows or len(rows) < most_rows]
+        left = [cell for cell in allowed if not clash(cell, chosen, members)]
         if not left:
             break
         chosen.append(max(left, key=lambda cell: told(seed, [*chosen, cell], targets)))
     return tuple(sorted(chosen, key=lambda cell: cell[::-1]))
 
 
-sizes, row_limits = st.integers(1, 8), st.integers(1, 4)
+sizes, row_limits, members = st.integers(1, 8), st.integers(1, 4), st.sampled_from([MEMBERS, OVERLAPPING])
 
 
-@given(seeds, st.sets(st.tuples(st.integers(0, ITEMS - 1), st.integers(0, ROWS - 1)), min_size=1), sizes, row_limits)
+@given(seeds, st.sets(st.tuples(st.integers(0, ITEMS - 1), st.integers(0, ROWS - 1)), min_size=1), sizes, row_limits, members)
 @settings(max_examples=60)
-def test_what_a_composed_screen_may_hold(seed, cells, size, most_rows):
-    """It has the toggles that were given, at most so many, about at most so many rows, each once, ordered by row, then item."""
-    screen = outlook_of(seed, cells).compose(cells, size, most_rows)
+def test_what_a_composed_screen_may_hold(seed, cells, size, most_rows, members):
+    """It has toggles that were given, at most so many, about at most so many rows, ordered by row, then item.
+
+    No two are about the same item and somebody in common; and there are fewer only where none is left.
+    """
+    screen = outlook_of(seed, cells).compose(cells, size, most_rows, members)
     assert set(screen) <= cells
     assert 1 <= len(screen) == len(set(screen)) <= size
     assert len({row for _, row in screen}) <= most_rows
     assert list(screen) == sorted(screen, key=lambda cell: cell[::-1])
     rows = {row for _, row in screen}
+    assert not any(clash(cell, set(screen) - {cell}, members) for cell in screen)
     left = {cell for cell in cells - set(screen) if len(rows) < most_rows or cell[1] in rows}
-    assert len(screen) == size or not left
+    assert len(screen) == size or all(clash(cell, screen, members) for cell in left)
 
 
 @given(seeds, sizes, row_limits, st.randoms(use_true_random=False))
@@ -286,15 +298,15 @@ def test_what_a_composed_screen_may_hold(seed, cells, size, most_rows):
 def test_a_composed_screen_follows_from_its_cells(seed, size, most_rows, random):
     """The same cells, in any order, and others in the outlook that may not be taken, make the same screen."""
     shuffled = random.sample(GROUP_CELLS, len(GROUP_CELLS))
-    first = outlook_of(seed, GROUP_CELLS).compose(GROUP_CELLS, size, most_rows)
-    assert outlook_of(seed, shuffled).compose(shuffled, size, most_rows) == first
+    first = outlook_of(seed, GROUP_CELLS).compose(GROUP_CELLS, size, most_rows, MEMBERS)
+    assert outlook_of(seed, shuffled).compose(shuffled, size, most_rows, MEMBERS) == first
     others = [*GROUP_CELLS, *((j, i) for j in range(ITEMS) for i in range(FRIENDS))]
-    assert outlook_of(seed, others).compose(GROUP_CELLS, size, most_rows) == first
+    assert outlook_of(seed, others).compose(GROUP_CELLS, size, most_rows, MEMBERS) == first
 
 
-@given(seeds, sizes, st.integers(1, 2), st.booleans())
+@given(seeds, sizes, row_limits, st.booleans(), members)
 @settings(max_examples=40)
-def test_a_composed_screen_is_the_greedy_one(seed, size, most_rows, friends):
+def test_a_composed_screen_is_the_greedy_one(seed, size, most_rows, friends, members):
     """It is what a slow greedy choice takes that conditions everything anew at each step, where no two toggles are as good.
 
     Every second target counts, so each is given twice in a row.
@@ -302,8 +314,8 @@ def test_a_composed_screen_is_the_greedy_one(seed, size, most_rows, friends):
     cells = [(j, i) for j in range(ITEMS) for i in range(0 if friends else FRIENDS, ROWS)]
     targets = every_cell()
     twice = tuple(np.repeat(part, 2) for part in targets)
-    screen = outlook_of(seed, cells, twice).compose(cells, size, most_rows)
-    assert screen == slow_compose(seed, cells, size, most_rows, targets)
+    screen = outlook_of(seed, cells, twice).compose(cells, size, most_rows, members)
+    assert screen == slow_compose(seed, cells, size, most_rows, targets, members)
 
 
 @given(seeds, st.integers(2, 6))
@@ -311,7 +323,7 @@ def test_a_composed_screen_is_the_greedy_one(seed, size, most_rows, friends):
 def test_a_composed_screen_tells_more_than_its_parts(seed, size):
     """It explains at least as much as any of its toggles alone, and gains at least as much."""
     outlook = outlook_of(seed, GROUP_CELLS)
-    screen = outlook.compose(GROUP_CELLS, size, 2)
+    screen = outlook.compose(GROUP_CELLS, size, 2, MEMBERS)
     gains = outlook.gains([screen, *([cell] for cell in screen)])
     assert (gains.gain[0] >= gains.gain[1:] - 1e-3).all()
     assert all(told(seed, screen, every_cell()) >= told(seed, [cell], every_cell()) - 1e-9 for cell in screen)
@@ -328,6 +340,7 @@ def test_the_first_toggle_of_a_composed_screen_tells_most():
     targets = np.repeat(np.arange(4), 2), np.zeros(8, np.intp), np.ones(8)
     spread, noise = np.array([0, 0, 0, 0, 1.0, 1]), np.array([0, 0, 0, 0, 0.4, 0.4])
     outlook = Outlook(model, condition(model, Observations.none()), [(0, 4), (0, 5)], noise, spread, *targets)
-    assert outlook.compose([(0, 5), (0, 4)], 1, 4) == ((0, 4),)
-    assert outlook.compose([(0, 5), (0, 4)], 9, 1) == ((0, 4),)
-    assert outlook.compose([(0, 5), (0, 4)], 9, 4) == ((0, 4), (0, 5))
+    both, members = [(0, 5), (0, 4)], {4: frozenset({0, 1}), 5: frozenset({2, 3})}
+    assert outlook.compose(both, 1, 4, members) == ((0, 4),)
+    assert outlook.compose(both, 9, 1, members) == ((0, 4),)
+    assert outlook.compose(both, 9, 4, members) == ((0, 4), (0, 5))

@@ -39,7 +39,7 @@ def priors(draw):
         (factor @ factor.T + (factor @ factor.T).T) / 2,
         KernelScales(*draw(st.lists(st.floats(0, 1e6) | st.integers(0, 9), min_size=13, max_size=13))),
         draw(st.dictionaries(st.sampled_from(["data", "rounds"]), st.lists(st.integers() | st.booleans() | st.none()))),
-        Calibration(*draw(st.lists(numbers | st.integers(-9, 9), min_size=3, max_size=3))),
+        Calibration(*(draw(st.floats(low, high) | st.just(1)) for low, high in ((0, 4), (-1, 1), (-1, 1)))),
     )
 
 
@@ -180,6 +180,10 @@ DAMAGED = {
         "calibration 'charm' is not known to this version; use the one that made this prior",
     ),
     "a calibration a text": (damaged(calibration={"slope": "1"}), "calibration 'slope' is '1'; it must be a number"),
+    "a calibration out of bounds": (
+        damaged(calibration={"intercept": 30}),
+        "calibration: intercept is 30.0; it must be a number from -1.0 to 1.0",
+    ),
     "a calibration true": (damaged(calibration={"intercept": True}), "calibration 'intercept' is True; it must be a number"),
 }
 

@@ -86,6 +86,13 @@ def test_the_standard_stays_where_another_is_better_by_chance():
     assert tune([good], {"blind": BLIND, "trusting": CERTAIN})[0] == "trusting"
 
 
+def test_checkpoints_of_one_user_are_one_difference():
+    """A user who is better off at many checkpoints does not outweigh another who is worse off at one."""
+    good, bad = silent_practice(2.0, ego="good"), silent_practice(2.0, wrong=12, ego="bad")
+    often = replace(good, said=good.said * 3)
+    assert tune([often, bad], {"blind": BLIND, "trusting": CERTAIN})[0] == "blind"
+
+
 def test_the_calibration_is_that_of_the_chosen_scales():
     """The calibration is fitted to the chosen candidate's own probabilities: an overconfident one is calmed, a shy one not."""
     slopes = [tune([silent_practice(weight, wrong=1)], {"only": CERTAIN})[2].slope for weight in (8.0, 0.5)]
@@ -100,7 +107,7 @@ def test_the_calibration_is_that_of_the_chosen_scales():
 def test_an_earlier_calibration_of_the_prior_does_not_count():
     """Candidates are judged, and calibrated, without the calibration that the practice's prior may have."""
     practice = silent_practice(3.0, wrong=1)
-    other = replace(practice, prior=replace(practice.prior, calibration=Calibration(0.1, 0.1, 3)))
+    other = replace(practice, prior=replace(practice.prior, calibration=Calibration(0.1, 0.1, 1)))
     assert tune([practice]) == tune([other])
 
 
@@ -251,3 +258,9 @@ def test_somebody_must_practise():
     """Where no user practises there is nothing to choose by."""
     with pytest.raises(DataError, match=r"^no training user practises; "):
         train_prior([user_of(ego, practises=False) for ego in "ab"])
+
+
+def test_there_must_be_somebody_to_compare():
+    """Where the practising users were asked about every friend one by one, nothing is left to choose by."""
+    with pytest.raises(DataError, match=r"^no practising user has a cell left .* give users with more friends$"):
+        train_prior([user_of(ego, friends=1) for ego in "ab"])
