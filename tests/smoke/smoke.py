@@ -46,7 +46,7 @@ def answer_screens(wizard: Wizard, count: int) -> None:
         screen = wizard.next_screen()
         if screen is None:
             return
-        assert screen.kind in {"audience", "circle", "item", "friend", "cell"}
+        assert screen.kind in {"audience", "circle", "circles", "item", "friend", "cell"}
         assert all(toggle.text("en") and toggle.text("zh") for toggle in screen.toggles)
         wizard.answer(screen, [toggle.guess for toggle in screen.toggles])
 
