@@ -71,7 +71,7 @@ def show(jobs: Sequence[Job], workers: int, label: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play all users, write rows.parquet, rows.json and facts.json; return 2 if something given cannot be used."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     start = time.monotonic()
     try:
         run, skipped = _resolve(given)
@@ -93,9 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    described = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = described.add_argument
     add("--data", type=Path, help="folder of ego networks  [default: $PRIVWIZ_EGO_FACEBOOK]")
     add("--out", type=Path, default=Path("build/label-efficiency"), help="folder of results  [default: build/label-efficiency]")
     add("--regimes", type=_names, help=f"separated by commas  [default: {','.join(REGIMES)}]")
@@ -106,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=_count, default=os.cpu_count() or 1, help="processes  [default: one per core]")
     add("--seed", type=int, default=0, help="another seed, other policies  [default: 0]")
     add("--quick", action="store_true", help="few methods, two regimes, the four smallest networks, 10 screens, unless said")
-    return parser
+    return described
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -72,8 +72,8 @@ def ask(
     else:
         outlook = _outlook(belief, belief.posterior, {*fresh, *(cell for one in proposals for cell in one.cells)}, some, rng)
         if fresh:
-            cells = outlook.compose(fresh, MAX_TOGGLES, _MOST_CIRCLES_AT_ONCE)
-            proposals.append(Proposal("circles" if len({row for _, row in cells}) > 1 else "circle", cells))
+            cells = outlook.compose(fresh, MAX_TOGGLES, _MOST_CIRCLES_AT_ONCE, belief.layout.members)
+            proposals.append(Proposal("circles", cells))
         gains = outlook.gains([proposal.cells for proposal in proposals])
     if strategy == "random":
         score = rng.random(len(proposals))

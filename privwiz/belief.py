@@ -66,6 +66,11 @@ class Layout:
         return self.groups[standard:] == tuple(sorted(set(groups).difference(self.groups[:standard])))
 
     @cached_property
+    def members(self) -> Mapping[int, frozenset[int]]:
+        """Row of each group -> positions of its members."""
+        return {self.network.n + g: frozenset(group) for g, group in enumerate(self.groups)}
+
+    @cached_property
     def spread(self) -> npt.NDArray[np.float64]:
         """Standard deviation of the members' latents around each row's, shape (R,); zero for a friend."""
         n = self.network.n
@@ -110,10 +115,11 @@ class Layout:
 
     @cached_property
     def close(self) -> npt.NDArray[np.bool_]:
-        """Whether two friends are tied or in the same circle of ``circles``, shape (n, n); nobody is close to oneself."""
+        """Whether two friends are tied or in one circle that was found among ties, shape (n, n); nobody is close to oneself."""
         close = np.asarray(self.network.adjacency.toarray() > 0)
-        for members in self.groups[: len(self.circles)]:
-            close[np.ix_(members, members)] = True
+        for circle, members in zip(self.circles, self.groups, strict=False):
+            if circle.level >= 0:
+                close[np.ix_(members, members)] = True
         np.fill_diagonal(close, val=False)
         return close
 
@@ -229,7 +235,8 @@ def believe(layout: Layout, said: Evidence) -> Belief:
     """
     n = layout.network.n
     row_of = {group: n + g for g, group in enumerate(layout.groups)}
-    posterior = condition(layout.model, observe(said, row_of, layout.seen_share))
+    observations = observe(said, row_of, layout.seen_share)
+    posterior = condition(layout.model, observations)
     mean, variance = predict(layout.model, posterior, np.arange(n))
-    chance = layout.calibration.apply(probability(mean, variance), len(said.answers))
+    chance = layout.calibration.apply(probability(mean, variance), len(observations))
     return Belief(layout, said, chance, posterior)

@@ -13,6 +13,8 @@ __all__ = ["Calibration", "fit_calibration", "log_loss"]
 
 Floats = npt.NDArray[np.floating]
 
+_BOUNDS = {"slope": (0.0, 4.0), "slope_per_log_answer": (-1.0, 1.0), "intercept": (-1.0, 1.0)}
+_MOST_ANSWERS = 200
 _PULL = 1e-4
 _LEAST = 1e-9
 
@@ -31,7 +33,8 @@ class Calibration:
     Raises
     ------
     DataError
-        If one of the numbers is not finite.
+        If one of the numbers is not finite, or is out of the bounds within which answers, not the calibration, decide: slopes of
+        0 to 4, growth of -1 to 1, and an intercept of -1 to 1.
 
     Examples
     --------
@@ -45,14 +48,17 @@ class Calibration:
 
     def __post_init__(self) -> None:
         for part in fields(self):
-            value = getattr(self, part.name)
-            if isinstance(value, bool) or not (isinstance(value, int | float) and np.isfinite(value)):
-                raise DataError(f"calibration: {part.name} is {value!r}; it must be a finite number")
+            value, (low, high) = getattr(self, part.name), _BOUNDS[part.name]
+            if isinstance(value, bool) or not (isinstance(value, int | float) and low <= value <= high):
+                raise DataError(f"calibration: {part.name} is {value!r}; it must be a number from {low} to {high}")
             object.__setattr__(self, part.name, float(value))
 
     def apply(self, probability: Floats, answers: int) -> npt.NDArray[np.float64]:
-        """Return the calibrated probabilities, of the same shape; the order of cells never changes."""
-        slope = max(0.0, self.slope + self.slope_per_log_answer * np.log1p(answers))
+        """Return the calibrated probabilities, of the same shape; the order of cells never changes.
+
+        More than 200 answers count as 200: nobody gave more in practice.
+        """
+        slope = max(0.0, self.slope + self.slope_per_log_answer * np.log1p(min(answers, _MOST_ANSWERS)))
         return np.asarray(expit(self.intercept + slope * _logit(probability)), dtype=np.float64)
 
 
@@ -81,7 +87,7 @@ def fit_calibration(probability: Floats, answers: Floats, allow: npt.NDArray[np.
         value = float(share @ np.logaddexp(0, -margin)) + _PULL * float(away @ away)
         return value, -design @ (share * sign * expit(-margin)) + 2 * _PULL * away
 
-    found = minimize(loss, start, jac=True, method="BFGS").x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[_BOUNDS[part.name] for part in fields(Calibration)]).x
     return Calibration(*np.round(found, 4).tolist())
 
 

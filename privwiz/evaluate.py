@@ -153,7 +153,7 @@ def _deal(stated: Stated, folds: int, seed: int) -> npt.NDArray[np.intp]:
 def _predictors(
     network: EgoNetwork, items: tuple[ProfileItem, ...], prior: Prior | None, seed: int, classifiers: Sequence[str]
 ) -> dict[str, _Predictor]:
-    from privwiz.classifier import classic_classifier
+    from privwiz.classifier import classic_classifier, item_predictor
 
     circles = find_circles(network, seed=seed)
     layout = lay_out(network, circles, Prior.default() if prior is None else prior, items)
@@ -165,8 +165,8 @@ def _predictors(
     )
 
     def classic(name: str) -> _Predictor:
-        classifier = classic_classifier(name, seed)
-        return lambda stated: believe_classic(layout, _said(layout, stated), classifier).probability
+        predictor = item_predictor(classic_classifier(name, seed))
+        return lambda stated: believe_classic(layout, _said(layout, stated), predictor).probability
 
     return dict(zip(OWN_METHODS, own, strict=True)) | {name: classic(name) for name in classifiers}
 

@@ -64,9 +64,10 @@ def tie_groups(network: EgoNetwork) -> tuple[Circle, ...]:
     >>> from privwiz.graphs import ego_network
     >>> for group in tie_groups(ego_network(nx.karate_club_graph(), 0)):
     ...     print(group.name)
+    The 3 friends with most mutual friends
     The 5 friends with most mutual friends
-    The 11 friends with most mutual friends
-    The 6 friends with fewest mutual friends
+    The 9 friends with most mutual friends
+    The 7 friends with fewest mutual friends
     """
     degree = network.degree
     groups = {}

@@ -46,7 +46,7 @@ class Checkpoint:
     screens, taps : int
         Spent so far: ``at`` or less.
     probability : float array of shape (J, n)
-        Of ``allow``, before the user's own answers overrule it.
+        Of ``allow``, as it is granted: before the user's own answers overrule it, but never a half where the user closed a group.
     asked : bool array of shape (J, n)
         Cells that the user was asked about one by one.
     """
@@ -129,7 +129,7 @@ class _State(NamedTuple):
 
 def _checkpoint(unit: str, at: int, state: _State) -> Checkpoint:
     asked = state.belief.said.stated != 0
-    return Checkpoint(unit, at, state.screens, state.taps, state.belief.probability, asked)
+    return Checkpoint(unit, at, state.screens, state.taps, state.belief.granted, asked)
 
 
 def _sorted_points(checkpoints: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:

@@ -17,6 +17,7 @@ __all__ = [
     "Interval",
     "ItemScore",
     "bootstrap",
+    "is_nontrivial",
     "item_scores",
     "paired_bootstrap",
     "ranking",
@@ -168,12 +169,13 @@ def item_scores(probability: Floats, allow: Truths, counted: Truths, limit: Floa
     if not within[counted].all():
         raise DataError(f"a predicted probability is {probability[counted & ~within][0]}; it must lie in 0..1")
     return tuple(
-        _item_score(chance[cells], truth[cells], float(above), nontrivial=_nontrivial(truth))
+        _item_score(chance[cells], truth[cells], float(above), nontrivial=is_nontrivial(truth))
         for chance, truth, cells, above in zip(probability, allow, counted, limit, strict=True)
     )
 
 
-def _nontrivial(allow: Truths) -> bool:
+def is_nontrivial(allow: Truths) -> bool:
+    """Whether the rarer decision about one item, bools of shape (n,), has a share of `NONTRIVIAL` or more."""
     return bool(allow.size) and bool(min(allow.mean(), (~allow).mean()) >= NONTRIVIAL)
 
 

@@ -76,6 +76,8 @@ def predict_checked(predictor: ItemPredictor, known: Known) -> Prediction:
         If that is not a probability for every cell, or a worth is not finite.
     """
     said = predictor(known)
+    if not isinstance(said, Prediction):
+        raise DataError(f"{predictor!r} gives a {type(said).__name__}; it must give a privwiz.predictor.Prediction")
     for name, values in ("probability", said.probability), ("worth", said.worth):
         if values is not None and values.shape != known.stated.shape:
             raise DataError(

@@ -59,7 +59,8 @@ class SimulatedUser:
     Attributes
     ----------
     taps : int
-        Guesses changed so far.
+        Guesses changed so far. A guess that is not changed costs nothing: an interface that shows an unsure guess without
+        filling it in is taken to offer "as suggested" for all of them at once.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from privwiz.answers import Evidence, evidence
 from privwiz.belief import believe, lay_out
 from privwiz.calibration import Calibration, fit_calibration, log_loss
 from privwiz.circles import Circles
+from privwiz.errors import DataError
 from privwiz.graphs import EgoNetwork
 from privwiz.prior import KernelScales, Prior
 from privwiz.simulate import SimulatedPolicy
@@ -98,7 +99,7 @@ def tune(
     """Choose the scales whose calibrated probabilities have the smallest log-loss, and return them with their calibration.
 
     Every user counts the same at every checkpoint, over the sampled cells of which the user has not said anything singly. The
-    first candidate stays unless another is better by more than a standard error of the difference over users and checkpoints.
+    first candidate stays unless another is better by more than a standard error of the difference over users.
 
     Parameters
     ----------
@@ -112,16 +113,27 @@ def tune(
     name : str
     scales : KernelScales
     calibration : Calibration
+
+    Raises
+    ------
+    DataError
+        If nothing is left to compare.
     """
     kept, losses = [], []
     for name, scales in candidates.items():
-        parts = [part for practice in practices for part in _unasked(practice, scales) if len(part[0])]
+        of_user = [[part for part in _unasked(practice, scales) if len(part[0])] for practice in practices]
+        of_user = [some for some in of_user if some]
+        if not of_user:
+            raise DataError("no practising user has a cell left that was not asked one by one; give users with more friends")
+        parts = [part for some in of_user for part in some]
+        user_starts = np.cumsum([len(some) for some in of_user])[:-1]
         probability, allow = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:2])
         size = [len(part[0]) for part in parts]
         answers = np.repeat([part[2] for part in parts], size)
         calibration = fit_calibration(probability, answers, allow, np.repeat(1 / np.array(size), size))
         kept.append((name, scales, calibration))
-        losses.append([log_loss(calibration.apply(p, said), truth).mean() for p, truth, said in parts])
+        loss = [log_loss(calibration.apply(p, said), truth).mean() for p, truth, said in parts]
+        losses.append([np.mean(some) for some in np.split(np.array(loss), user_starts)])
     gain = np.array(losses[:1]) - np.array(losses)
     error = gain.std(axis=1) / np.sqrt(gain.shape[1])
     score = np.where(gain.mean(axis=1) > error, gain.mean(axis=1), 0)
@@ -129,11 +141,13 @@ def tune(
 
 
 def _unasked(practice: Practice, scales: KernelScales) -> Iterator[tuple[Floats, npt.NDArray[np.bool_], int]]:
-    """Yield for each checkpoint: probability and truth of the sampled cells of which nothing was said singly, and the answers."""
+    """Yield for each checkpoint: probability and truth of the sampled cells not said singly, and the number of observations."""
     prior = replace(practice.prior, scales=scales, calibration=Calibration())
     groups = practice.said[-1].groups if practice.said else ()
     layout = lay_out(practice.network, practice.circles, prior, practice.policy.items, groups)
     for said in practice.said:
         free = said.stated[:, practice.sample] == 0
-        probability = believe(layout, said).probability[:, practice.sample]
-        yield probability[free], practice.policy.allow[:, practice.sample][free], len(said.answers)
+        belief = believe(layout, said)
+        assert belief.posterior is not None, "the library's own model has a posterior"
+        answers = len(belief.posterior.observations)
+        yield belief.probability[:, practice.sample][free], practice.policy.allow[:, practice.sample][free], answers

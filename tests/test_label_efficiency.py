@@ -158,7 +158,7 @@ def test_the_prior_does_not_depend_on_the_test_user(bench, town, tmp_path):
         path.write_text("".join(f"{a}{b.replace(old, new)}\n" for a, b in map(split_id(ending), path.read_text().splitlines())))
     (folder / f"{ego}.edges").write_text(f"{friends[ego][0]} {friends[ego][1]}\n")
     (folder / f"{ego}.circles").write_text(f"circle0 {friends[ego][0]}\n")
-    bench.people._read.cache_clear()
+    bench.people.read_network.cache_clear()
     assert train("after") == before
     (folder / f"{other}.circles").write_text(f"circle0 {' '.join(friends[other][:9])}\n")
     assert train("changed")[0] != before[0]
@@ -186,9 +186,9 @@ def test_nothing_is_learnt_about_people_the_test_user_knows(bench, town):
 
 def test_priors_are_trained_on_other_policies(bench):
     """No policy that priors learn from can be a test policy."""
-    assert bench.script._parser().parse_args(["--draws", "99"]).draws < min(bench.people.TRAINING_DRAWS)
+    assert bench.script.parser().parse_args(["--draws", "99"]).draws < min(bench.people.TRAINING_DRAWS)
     with pytest.raises(SystemExit, match="2"):
-        bench.script._parser().parse_args(["--draws", "100"])
+        bench.script.parser().parse_args(["--draws", "100"])
 
 
 def test_a_prior_without_others_knows_nothing(bench):
@@ -257,8 +257,9 @@ def test_another_regime_ego_draw_seed_or_method_is_another_job(bench, town, tmp_
     """Every argument is in the name of the file that a job keeps, and so are the files that it read."""
     friends, _ = bench.people.look_through(town)
     run = bench.jobs.Run(town, tmp_path, friends)
+    first = egos(town)[0]
 
-    def path(run=run, ego=egos(town)[0], regime="mixed", budget="matrix", draw=1, methods=("privwiz",)):
+    def path(run=run, ego=first, regime="mixed", budget="matrix", draw=1, methods=("privwiz",)):
         return bench.jobs.PlayJob(bench.jobs.PriorJob(run, ego, regime), budget, draw, methods).path
 
     others = [
@@ -370,7 +371,7 @@ def test_every_method_says_what_it_is(bench):
 
 def test_independent_items_are_as_variable_as_before(bench):
     """The GP per item has nothing shared, and of each part as much as shared and specific together."""
-    assert bench.methods._independent(KernelScales()) == KernelScales(
+    assert bench.methods.independent_items(KernelScales()) == KernelScales(
         level=8.8,
         alike=1.0,
         linear=4.5,

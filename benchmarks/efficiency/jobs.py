@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import platform
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,13 +22,17 @@ import privwiz
 from efficiency.methods import METHODS, SCORED_ITEMS, make_wizard
 from efficiency.people import Person, digest, draw_person, leave_one_out_prior, training_people
 from efficiency.table import SCHEMA, score_rows
+from privwiz.errors import DataError
 from privwiz.files import writing
 from privwiz.items import CATALOGUE
 from privwiz.learning_curve import ITEM, MATRIX, play
 from privwiz.prior import Prior
 from privwiz.simulated_user import SimulatedUser
 
-__all__ = ["Job", "PlayJob", "PriorJob", "Run", "play_methods", "run_jobs", "spent"]
+__all__ = ["PACKAGES", "Job", "PlayJob", "PriorJob", "Run", "play_methods", "run_jobs", "spent"]
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "igraph")
+"""What else than the code here decides the last bit of a result."""
 
 _SPENT = b"cpu"
 
@@ -168,7 +174,7 @@ def run_jobs(jobs: Iterable[Job], workers: int, done: Callable[[Job], None] = la
             waiting.append(job)
     if not waiting:
         return
-    with ProcessPoolExecutor(min(workers, len(waiting)), get_context("spawn"), _start) as pool:
+    with ProcessPoolExecutor(min(workers, len(waiting)), get_context("spawn"), _start, (_code(),)) as pool:
         try:
             for future in as_completed({pool.submit(_compute, job): job for job in waiting}):
                 done(future.result())
@@ -177,8 +183,10 @@ def run_jobs(jobs: Iterable[Job], workers: int, done: Callable[[Job], None] = la
             raise
 
 
-def _start() -> None:
+def _start(code: str) -> None:
     """Begin a process: an interruption is the parent's to handle, and what is being computed is finished and kept."""
+    if _code() != code:
+        raise DataError("the code was changed during the run; start again, what was computed before is computed anew")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
 
@@ -195,8 +203,8 @@ def _name(*about: object) -> str:
 
 @cache
 def _code() -> str:
-    """Return a hash of the library's sources and of the benchmark's."""
-    found = hashlib.sha256()
+    """Return a hash of the library's sources, of the benchmark's, and of the versions of what computes."""
+    found = hashlib.sha256(json.dumps([platform.python_version(), *(version(name) for name in PACKAGES)]).encode())
     for root in (Path(privwiz.__file__).parent, Path(__file__).parent):
         for path in sorted(_sources(root)):
             found.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())

@@ -8,6 +8,7 @@ from typing import Any
 
 from efficiency.oracle import Oracle
 from efficiency.people import Person
+from privwiz.calibration import Calibration
 from privwiz.classifier import classic_classifier, item_predictor
 from privwiz.items import CATALOGUE, ProfileItem
 from privwiz.predictor import ItemPredictor, Known, Prediction
@@ -16,7 +17,7 @@ from privwiz.rivals import RIVALS, majority
 from privwiz.simulated_user import Habits
 from privwiz.wizard import Wizard
 
-__all__ = ["ITEM_METHODS", "MATRIX_METHODS", "METHODS", "ROLES", "SCORED_ITEMS", "Method", "make_wizard"]
+__all__ = ["ITEM_METHODS", "MATRIX_METHODS", "METHODS", "ROLES", "SCORED_ITEMS", "Method", "independent_items", "make_wizard"]
 
 SCORED_ITEMS = CATALOGUE[::2]
 """The items that are asked about one by one in the budget "item"."""
@@ -87,7 +88,7 @@ _CLASSIC = {
 MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "privwiz": _OURS,
-        "privwiz, no prior": replace(_OURS, prior="flat", text="The same without a trained prior."),
+        "privwiz, no prior": replace(_OURS, prior="flat", text="The same without trained prior, chosen scales and calibration."),
         "privwiz, default prior": replace(_VARIANT, prior="default", text="With the shipped prior, trained on invented people."),
         "privwiz, 15 % overlooked": replace(
             _VARIANT, habits=Habits(overlook=0.15), text="With a user who overlooks 15 % of the wrong guesses."
@@ -115,7 +116,8 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
             group="gp",
             kinds=("audience", "friend"),
             prior="independent",
-            text="A Gaussian process for each item by itself, with trained prior; audience, then friends by expected gain.",
+            text="A Gaussian process for each item by itself, with trained prior, not calibrated; audience, then friends by expected "
+            "gain.",
         ),
         "2010 wizard, friend screens": replace(
             _FRIENDS,
@@ -172,7 +174,7 @@ ITEM_METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "privwiz": _ONE,
         "privwiz, single friends": replace(_ONE, kinds=("audience", "cell"), text="Audience, then single friends."),
-        "privwiz, no prior": replace(_ONE, prior="flat", text="The same without a trained prior."),
+        "privwiz, no prior": replace(_ONE, prior="flat", text="The same without trained prior, chosen scales and calibration."),
         "2010 wizard": replace(_CELLS, group="2010", text="Decision tree on communities and attributes, uncertainty sampling."),
         "2010 wizard, random": replace(_CELLS, group="2010", strategy="random", text="The same tree; friends drawn by chance."),
         "logistic": replace(_CELLS, classifier="logistic", strategy="random"),
@@ -218,11 +220,13 @@ def _prior(kind: str, trained: Prior) -> Prior:
         return Prior.flat()
     if kind == "default":
         return Prior.default()
-    return replace(trained, scales=_independent(trained.scales)) if kind == "independent" else trained
+    if kind == "independent":
+        return replace(trained, scales=independent_items(trained.scales), calibration=Calibration())
+    return trained
 
 
-def _independent(scales: KernelScales) -> KernelScales:
-    """Return scales with which items have nothing in common, each as variable as before."""
+def independent_items(scales: KernelScales) -> KernelScales:
+    """Return scales with which items have nothing in common, each as variable as before but for the trust in the mean."""
     parts = ("level", "alike", "linear", "independent")
     own = {name: getattr(scales, name) + getattr(scales, f"shared_{name}") for name in parts}
     return replace(scales, **own, **{f"shared_{name}": 0.0 for name in parts}, trust=0.0)

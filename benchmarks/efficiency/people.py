@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +17,16 @@ from privwiz.prior import Prior
 from privwiz.simulate import SimulatedPolicy, simulate_policy
 from privwiz.snap import read_snap_circles, read_snap_ego_network, snap_egos
 
-__all__ = ["FEWEST_FRIENDS", "Person", "digest", "draw_person", "leave_one_out_prior", "look_through", "training_people"]
+__all__ = [
+    "FEWEST_FRIENDS",
+    "Person",
+    "digest",
+    "draw_person",
+    "leave_one_out_prior",
+    "look_through",
+    "read_network",
+    "training_people",
+]
 
 FEWEST_FRIENDS = 10
 TRAINING_DRAWS = range(100, 105)
@@ -98,13 +107,14 @@ def digest(data: Path, egos: Iterable[str]) -> str:
 
 def draw_person(data: Path, ego: str, regime: str, draw: int, seed: int = 0) -> Person:
     """Read a network and draw a policy on it: the only place where hand-made circles are read."""
-    network, circles = _read(data, ego)
+    network, circles = read_network(data, ego)
     real = read_snap_circles(data, ego)
     return Person(network, circles, simulate_policy(network, real, regime, _SEEDS * seed + draw), real)
 
 
 @lru_cache(maxsize=4)
-def _read(data: Path, ego: str) -> tuple[EgoNetwork, Circles]:
+def read_network(data: Path, ego: str) -> tuple[EgoNetwork, Circles]:
+    """Read a network and find its circles; the networks read last are remembered."""
     network = read_snap_ego_network(data, ego)
     return network, find_circles(network, seed=0)
 
@@ -122,7 +132,7 @@ def leave_one_out_prior(people: Sequence[Person], unseen: Iterable[str], seed: i
     people : sequence of Person
         Training users, none of them the test user.
     unseen : iterable of str
-        The test user and its friends: nothing that a training user decides about them is learnt from.
+        The test user and its friends: they are taken out of the training users' networks, so that nothing is learnt about them.
     seed : int
         Draws the labelled friends.
 
@@ -134,16 +144,32 @@ def leave_one_out_prior(people: Sequence[Person], unseen: Iterable[str], seed: i
     hidden = set(unseen)
     users: list[TrainingUser] = []
     practising: Counter[str] = Counter()
+    reduced: dict[str, tuple[EgoNetwork, Circles]] = {}
     for number, person in enumerate(people):
-        network = person.network
-        rng = np.random.default_rng([seed, number])
-        open_to_all = [k for k in rng.permutation(network.n).tolist() if network.friends[k] not in hidden]
-        told = np.sort(np.array(open_to_all[:LABELLED], np.intp))
+        ego = person.network.ego
+        if ego not in reduced:
+            reduced[ego] = _without(person, hidden)
+        network, circles = reduced[ego]
+        told = np.sort(np.random.default_rng([seed, number]).permutation(network.n)[:LABELLED])
         if told.size:
             practises = network.n <= MOST_FRIENDS and practising[network.ego] < PRACTISING
             practising[network.ego] += practises
-            users.append(TrainingUser(network, person.circles, person.policy, told, practises))
+            users.append(TrainingUser(network, circles, _restricted(person.policy, network), told, practises))
     if len(practising) < 2 or not any(user.practises for user in users):
         return Prior.flat()
     provenance = {"data": "simulated policies on other ego networks", "users": len(users), "labelled_friends": LABELLED}
     return train_prior(users, seed, provenance)
+
+
+def _without(person: Person, hidden: set[str]) -> tuple[EgoNetwork, Circles]:
+    """Return the network of who is not hidden, and its circles."""
+    network = person.network
+    gone = hidden.intersection(network.friends)
+    for friend in sorted(gone):
+        network = network.without_friend(friend)
+    return network, find_circles(network, seed=0) if gone else person.circles
+
+
+def _restricted(policy: SimulatedPolicy, network: EgoNetwork) -> SimulatedPolicy:
+    kept = np.isin(policy.friends, network.friends)
+    return replace(policy, friends=network.friends, allow=policy.allow[:, kept], clean=policy.clean[:, kept])

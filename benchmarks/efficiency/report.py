@@ -11,19 +11,20 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from efficiency.jobs import PlayJob, Run, spent
+from efficiency.jobs import PACKAGES, PlayJob, Run, spent
 from efficiency.methods import MATRIX_METHODS, METHODS, ROLES
 from efficiency.people import draw_person
 from efficiency.table import KEYS, summary
 from privwiz.files import writing
-from privwiz.metrics import NONTRIVIAL
+from privwiz.metrics import is_nontrivial
 
 __all__ = ["TARGETS", "ceiling", "write_results"]
 
 TARGETS: Mapping[str, float] = {"mixed": 82.5, "cohesive": 86.0, "circle": 87.5, "noisy": 82.0, "idio": 84.5}
 """Accuracy in % on nontrivial items of ego-Facebook that is aimed at, after 10 screens."""
 
-_PACKAGES = ("privwiz", "numpy", "scipy", "scikit-learn", "igraph")
+
+_ASKED = {"matrix": "all items are", "item": "one item is"}
 
 
 def write_results(
@@ -57,8 +58,8 @@ def ceiling(run: Run, plays: Sequence[PlayJob]) -> dict[str, float]:
     right: dict[str, list[float]] = {}
     for regime, ego, draw in sorted(users, key=lambda user: (user[1], *user)):
         policy = draw_person(run.data, ego, regime, draw, run.seed).policy
-        rare = np.minimum(policy.allow.mean(axis=1), 1 - policy.allow.mean(axis=1))
-        right.setdefault(regime, []).extend((policy.allow == policy.clean).mean(axis=1)[rare >= NONTRIVIAL].tolist())
+        telling = [is_nontrivial(row) for row in policy.allow]
+        right.setdefault(regime, []).extend((policy.allow == policy.clean).mean(axis=1)[telling].tolist())
     return {regime: 100 * float(np.mean(shares)) for regime, shares in sorted(right.items()) if shares}
 
 
@@ -73,7 +74,7 @@ def _facts(run: Run, plays: Sequence[PlayJob], draws: int) -> dict[str, Any]:
         **{role: name for role, name in ROLES["matrix"].items() if ("matrix", name) in played},
         "items": {role: name for role, name in ROLES["item"].items() if ("item", name) in played},
         "cpu_seconds": _cpu(plays),
-        "versions": {"Python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {"Python": platform.python_version(), **{name: version(name) for name in ("privwiz", *PACKAGES)}},
         "ceiling": ceiling(run, plays),
         "targets": {regime: TARGETS[regime] for regime in regimes if regime in TARGETS and run.most_screens is None},
     }
@@ -85,8 +86,8 @@ def _texts(played: set[tuple[str, str]], draws: int) -> dict[str, str]:
     for budget, name in ((budget, name) for budget, methods in METHODS.items() for name in methods):
         if (budget, name) in played:
             method = METHODS[budget][name]
-            few = " One policy of each network where all items are asked about." if method.draws < draws else ""
-            texts.setdefault(name, []).append((method.text or MATRIX_METHODS[name].text) + few)
+            few = [f"One policy of each network where {_ASKED[budget]} asked about."] if method.draws < draws else []
+            texts.setdefault(name, []).extend([method.text or MATRIX_METHODS[name].text, *few])
     return {name: " ".join(dict.fromkeys(said)) for name, said in texts.items()}
 
 

@@ -109,7 +109,7 @@ def show_screen(wizard: "Wizard", screen: "Screen", terminal: Terminal) -> None:
     for number, (toggle, label) in enumerate(zip(screen.toggles, labels, strict=True), start=1):
         if screen.kind == "circles" and toggle.who != who:
             who = toggle.who
-            terminal.say(f"  {plain(who[language == 'zh'])}")
+            terminal.say(f"  {cut(plain(who[language == 'zh']), width - 2)}")
         filled, guess = preset(toggle), value_text(guess_word(toggle), language, audience=not toggle.choices)
         state = click.style(guess, bold=True) if filled else f"{NOT_SAID}  {click.style(f'{guess}?', dim=True)}"
         terminal.say(f"  {number:>2}  {pad(cut(label, column), column)}  {state}")
