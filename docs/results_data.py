@@ -32,7 +32,7 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
     **dict.fromkeys(("data", *ROLES), (str, "a text")),
     **dict.fromkeys(_OBJECTS, (dict, "an object")),
     **dict.fromkeys(("draws", "workers"), (int, "a whole number")),
-    "regimes": (list, "a list"),
+    **dict.fromkeys(("regimes", "variants"), (list, "a list")),
     "seconds": ((int, float), "a number"),
 }
 """What each fact must be in JSON, and in words."""
@@ -79,6 +79,8 @@ class Facts:
     ours, rival, gp_rival, no_prior, oracle : str, optional
         Methods: the main one, the wizard of 2010, the Gaussian process without screens about circles, the main one without a
         trained prior, the main one with the real circles.
+    variants : sequence of str
+        Methods that are the main one with something left out or changed: shown, but not counted among its rivals.
     items : mapping of str to str
         The same roles where one item is asked about by itself.
     cpu_seconds : mapping of str to float or None
@@ -97,6 +99,7 @@ class Facts:
     regimes: Sequence[str]
     methods: Mapping[str, str]
     skipped: Mapping[str, Any] = field(default_factory=dict)
+    variants: Sequence[str] = ()
     draws: int | None = None
     ours: str | None = None
     rival: str | None = None

@@ -85,10 +85,22 @@ def taps(found: Sample) -> float:
 
 
 def as_good(results: Results, method: str, regime: str, rival: str, last: int) -> int | None:
-    """Return the first checkpoint at which a method is as accurate as the rival is at the last; None if at none up to there."""
-    goal = level(results, "answers", rival, regime, last)
+    """Return the first checkpoint at which a method is as accurate as the rival is at the last, for the same users.
+
+    None if it is at none up to there.
+    """
     ats = [at for at in results.checkpoints("answers") if at <= last]
-    return next((at for at in ats if level(results, "answers", method, regime, at) >= goal), None)
+    goal = sample(results, "answers", regime, rival, last, nontrivial=True)
+    for at in ats:
+        found = sample(results, "answers", regime, method, at, nontrivial=True)
+        both = set(found.users) & set(goal.users)
+        if both and _accuracy(found, both) >= _accuracy(goal, both):
+            return at
+    return None
+
+
+def _accuracy(found: Sample, kept: set[User]) -> float:
+    return summarise(_of(found, kept)[0])["accuracy"]
 
 
 def answers_to(results: Results, method: str, regime: str, share: float) -> float:

@@ -104,6 +104,7 @@ def losses(results: Results) -> str:
         ("answers", FEW, True),
     ):
         compared = rivals(results, unit) if results.role("ours", unit) else []
+        compared = [name for name in compared if name not in results.facts.variants]
         for regime, rival in ((regime, rival) for regime in results.regimes(unit) for rival in compared):
             for at in present(results, unit, wanted):
                 found = difference(results, unit, regime, rival, at, nontrivial=nontrivial)

@@ -31,7 +31,9 @@ COUNTED = """\
 A user is one simulated policy on one network. Only cells that were not asked one by one are counted. A cell is right if the
 more probable decision is the true one. *Non-trivial* are items on which at least 10 % of the friends are in the minority.
 Accuracies are means over users and items, in %. Square brackets hold 95 % bootstrap intervals over users. Users on one
-network share its graph, so the intervals say little about other networks. "n = " marks figures of fewer users than the others."""
+network share its graph, so the intervals say little about other networks. Which groups and screens there are, and constants
+of the main method, were chosen on these networks with other simulated policies; those of the rivals were not. "n = " marks
+figures of fewer users than the others."""
 
 MATRIX = """\
 ## The whole matrix: accuracy on non-trivial items
@@ -48,8 +50,9 @@ LOSSES = """\
 ## Where it loses
 
 Compared are accuracies on non-trivial items by screens, by effort and by answers about one item, and on all cells by
-screens. Of {total} comparisons the main method is ahead, beyond the interval, in {ahead}. It is not clearly ahead in
-{unclear}, and behind in {behind}. Nothing is corrected for the number of comparisons: some intervals exclude 0 by chance."""
+screens. The main method with something left out or changed is not compared here; the tables above show it. Of {total}
+comparisons the main method is ahead, beyond the interval, in {ahead}. It is not clearly ahead in {unclear}, and behind in
+{behind}. Nothing is corrected for the number of comparisons: some intervals exclude 0 by chance."""
 
 EVERY_CELL = """\
 ## All cells

@@ -50,6 +50,8 @@ class Method:
         Checkpoints, where not those of the budget.
     oracle : bool
         Whether it is told the real circles.
+    variant : bool
+        Whether it is the wizard with something left out or changed, and so no rival.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Method:
     draws: int = 99
     points: Mapping[str, tuple[int, ...]] | None = None
     oracle: bool = False
+    variant: bool = False
 
 
 def _forest(known: Known, seed: int = 0) -> Prediction:
@@ -75,7 +78,7 @@ _OURS = Method(
     text="The wizard: audience, then whichever screen of circles, items or friends has the largest expected gain.",
     group="privwiz",
 )
-_VARIANT = replace(_OURS, group="variants", draws=1, points=_FEW_POINTS)
+_VARIANT = replace(_OURS, variant=True, group="variants", draws=1, points=_FEW_POINTS)
 _FRIENDS = Method(text="", group="classic", kinds=("friend",), classifier="tree", strategy="uncertainty")
 _CELLS = replace(_FRIENDS, kinds=("cell",))
 _TABLE = "on communities and attributes; friends drawn by chance."
@@ -110,14 +113,15 @@ MATRIX_METHODS: Mapping[str, Method] = MappingProxyType(
             _VARIANT, kinds=("audience", "circle", "item", "friend"), text="All kinds but that of a few circles at once."
         ),
         "privwiz, no audience": replace(_VARIANT, kinds=("circle", "circles", "item", "friend"), text="All other screens."),
-        "audience only": replace(_OURS, kinds=("audience",), text="The wizard after one screen about all friends, and no other."),
+        "audience only": replace(
+            _OURS, variant=True, kinds=("audience",), text="The wizard after one screen about all friends, and no other."
+        ),
         "GP per item, audience + friend": replace(
             _OURS,
             group="gp",
             kinds=("audience", "friend"),
             prior="independent",
-            text="A Gaussian process for each item by itself, with trained prior, not calibrated; audience, then friends by expected "
-            "gain.",
+            text="A Gaussian process for each item by itself, trained prior, not calibrated; audience, then friends by gain.",
         ),
         "2010 wizard, friend screens": replace(
             _FRIENDS,

@@ -72,6 +72,7 @@ def _facts(run: Run, plays: Sequence[PlayJob], draws: int) -> dict[str, Any]:
         "regimes": regimes,
         "methods": _texts(played, draws),
         **{role: name for role, name in ROLES["matrix"].items() if ("matrix", name) in played},
+        "variants": sorted({name for budget, name in played if METHODS[budget][name].variant}),
         "items": {role: name for role, name in ROLES["item"].items() if ("item", name) in played},
         "cpu_seconds": _cpu(plays),
         "versions": {"Python": platform.python_version(), **{name: version(name) for name in ("privwiz", *PACKAGES)}},
