@@ -104,8 +104,14 @@ def check_no_leak(bench, source, folder, ego, methods):
 
     for path in folder.glob("*.circles"):
         path.unlink()
-    changed = replace(person, real_circles=permuted(person.real_circles, person.network.friends))
-    again = bench.people.leave_one_out_prior([replace(one, real_circles=()) for one in training], (ego, *friends[ego]))
+    bench.people.read_network.cache_clear()
+
+    def read_again(one, real):
+        network, circles = bench.people.read_network(folder, one.network.ego)
+        return replace(one, network=network, circles=circles, real_circles=real)
+
+    changed = read_again(person, permuted(person.real_circles, person.network.friends))
+    again = bench.people.leave_one_out_prior([read_again(one, ()) for one in training], (ego, *friends[ego]))
     assert again.to_json() == prior.to_json()
     assert equal(play(bench, changed, again, methods), rows)
     return person, changed, prior
@@ -251,6 +257,25 @@ def test_the_page_of_results_can_be_written(bench, town, tmp_path, monkeypatch):
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert all(name in page for name in roles)
     assert "## One item by itself" in page
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_run_that_is_killed():
+    """Where a run is killed, its worker processes end by themselves."""
+    code = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+sys.path.insert(0, sys.argv[1])
+from efficiency.jobs import end_with_parent
+pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
+print(pool.submit(os.getpid).result(), flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code, ROOT / "benchmarks"], stdout=subprocess.PIPE, encoding="utf-8") as run:
+        assert int(run.stdout.readline()) != run.pid
+        run.kill()
+        assert run.communicate(timeout=60)[0] == ""  # the end of the file: nobody is left who could write
 
 
 def test_another_regime_ego_draw_seed_or_method_is_another_job(bench, town, tmp_path):

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import os
 import platform
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +31,7 @@ from privwiz.learning_curve import ITEM, MATRIX, play
 from privwiz.prior import Prior
 from privwiz.simulated_user import SimulatedUser
 
-__all__ = ["PACKAGES", "Job", "PlayJob", "PriorJob", "Run", "play_methods", "run_jobs", "spent"]
+__all__ = ["PACKAGES", "Job", "PlayJob", "PriorJob", "Run", "end_with_parent", "play_methods", "run_jobs", "spent"]
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "igraph")
 """What else than the code here decides the last bit of a result."""
@@ -188,7 +190,15 @@ def _start(code: str) -> None:
     if _code() != code:
         raise DataError("the code was changed during the run; start again, what was computed before is computed anew")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     threadpool_limits(1)
+
+
+def end_with_parent() -> None:
+    """Let this process end when its parent is gone: one that is killed cannot end its workers, and they would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _compute(job: Job) -> Job:

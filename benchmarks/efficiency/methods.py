@@ -177,15 +177,19 @@ _ONE = replace(_OURS, kinds=("audience", "circle", "cell"), text="Asked about on
 ITEM_METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "privwiz": _ONE,
-        "privwiz, single friends": replace(_ONE, kinds=("audience", "cell"), text="Audience, then single friends."),
+        "privwiz, single friends": replace(_ONE, draws=1, kinds=("audience", "cell"), text="Audience, then single friends."),
         "privwiz, no prior": replace(_ONE, prior="flat", text="The same without trained prior, chosen scales and calibration."),
         "2010 wizard": replace(_CELLS, group="2010", text="Decision tree on communities and attributes, uncertainty sampling."),
-        "2010 wizard, random": replace(_CELLS, group="2010", strategy="random", text="The same tree; friends drawn by chance."),
+        "2010 wizard, random": replace(
+            _CELLS, group="2010", strategy="random", draws=1, text="The same tree; friends drawn by chance."
+        ),
         "logistic": replace(_CELLS, classifier="logistic", strategy="random"),
         "naive-bayes": replace(_CELLS, classifier="naive-bayes", strategy="random", draws=1),
         "knn": replace(_CELLS, classifier="knn", strategy="random", draws=1),
         "label-propagation": replace(_CELLS, group="propagation", classifier=RIVALS["label-propagation"], strategy="random"),
-        "collaborative-propagation": replace(_CELLS, group="propagation", classifier=RIVALS["collaborative-propagation"]),
+        "collaborative-propagation": replace(
+            _CELLS, group="propagation", classifier=RIVALS["collaborative-propagation"], draws=1
+        ),
         "majority": replace(_CELLS, classifier=RIVALS["majority"], strategy="random", draws=1),
         "repeat-last": replace(_CELLS, classifier=RIVALS["repeat-last"], strategy="random", draws=1),
     }
