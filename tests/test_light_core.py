@@ -7,7 +7,7 @@ import sys
 import pytest
 
 # igraph is a core dependency, but importing it loads matplotlib wherever that is installed.
-HEAVY = ["flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
+HEAVY = ["cryptography", "flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
 
 IMPORT = "import privwiz"
 HELP = """
