@@ -53,11 +53,12 @@ def encode(values: Floats, bound: float, fraction_bits: int = FRACTION_BITS) -> 
     if largest_code(bound, fraction_bits) >= HALF_RING:
         raise DataError(f"values up to {bound:g} with {fraction_bits} fraction bits do not fit 64 bits; take fewer fraction bits")
     values = np.asarray(values, np.float64)
-    if not np.isfinite(values).all():
-        raise DataError(f"an update holds {values[~np.isfinite(values)][0]}; only finite numbers can be added securely")
-    if values.size and np.abs(values).max() > bound:
-        raise DataError(f"an update holds {values.flat[np.abs(values).argmax()]:g}, beyond the bound {bound:g}; clip it first")
-    return np.rint(np.ldexp(values, fraction_bits)).astype(np.int64).view(np.uint64)
+    size = np.abs(values)
+    if not size.max(initial=0.0) <= bound:
+        if not np.isfinite(values).all():
+            raise DataError(f"an update holds {values[~np.isfinite(values)][0]}; only finite numbers can be added securely")
+        raise DataError(f"an update holds {values.flat[size.argmax()]:g}, beyond the bound {bound:g}; clip it first")
+    return np.asarray(np.rint(values * 2.0**fraction_bits).astype(np.int64).view(np.uint64))
 
 
 def decode(ring: Ring, fraction_bits: int = FRACTION_BITS) -> npt.NDArray[np.float64]:
@@ -70,7 +71,7 @@ def decode(ring: Ring, fraction_bits: int = FRACTION_BITS) -> npt.NDArray[np.flo
     >>> decode(encode(np.array([1.5, -0.25]), bound=2) + encode(np.array([-2.0, 1.0]), bound=2))
     array([-0.5 ,  0.75])
     """
-    return np.ldexp(np.asarray(ring, np.uint64).view(np.int64).astype(np.float64), -fraction_bits)
+    return np.asarray(np.asarray(ring, np.uint64).view(np.int64) * 2.0**-fraction_bits, np.float64)
 
 
 def largest_code(bound: float, fraction_bits: int) -> int:

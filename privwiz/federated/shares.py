@@ -62,7 +62,7 @@ class ShareMessage:
 
     def digest_of(self) -> bytes:
         """The digest that the other fields ought to have: the first 16 bytes of SHA-256."""
-        return hashlib.sha256(self._header() + self.payload).digest()[:_DIGEST_BYTES]
+        return _digest(self._header(), self.payload)
 
     def to_bytes(self) -> bytes:
         """Write for sending: a header of 22 bytes, the digest, the payload."""
@@ -86,7 +86,7 @@ class ShareMessage:
         return cls(round_id, device, aggregator, length, payload=data[start:], digest=data[_HEADER.size : start])
 
     def _header(self) -> bytes:
-        return _HEADER.pack(_VERSION, self.aggregator, self.round_id, self.device, self.length)
+        return _header(self.round_id, self.device, self.aggregator, self.length)
 
 
 def fresh_seeds() -> tuple[bytes, ...]:
@@ -180,5 +180,15 @@ def _is_seed(message: ShareMessage) -> bool:
 
 
 def _addressed(plan: RoundPlan, device: int, index: int, payload: bytes) -> ShareMessage:
-    blank = ShareMessage(plan.round_id, device, index, plan.length, payload, b"")
-    return ShareMessage(plan.round_id, device, index, plan.length, payload, blank.digest_of())
+    digest = _digest(_header(plan.round_id, device, index, plan.length), payload)
+    return ShareMessage(plan.round_id, device, index, plan.length, payload, digest)
+
+
+def _header(round_id: int, device: int, aggregator: int, length: int) -> bytes:
+    return _HEADER.pack(_VERSION, aggregator, round_id, device, length)
+
+
+def _digest(header: bytes, payload: bytes) -> bytes:
+    digest = hashlib.sha256(header)
+    digest.update(payload)
+    return digest.digest()[:_DIGEST_BYTES]
