@@ -80,7 +80,7 @@ def test_small_noise_has_the_stated_distribution(variance):
 
 @pytest.mark.parametrize("variance", [10**6, (2**24) ** 2 * 7])
 def test_large_noise_has_the_stated_moments(variance):
-    """Mean, variance and kurtosis of large noise are those of a Gaussian, with the real randomness (within 6 standard errors, 8 of the kurtosis)."""
+    """Mean, variance and kurtosis of large, really random noise are a Gaussian's (within 6, 6 and 8 standard errors)."""
     n = 4000
     drawn = np.array([discrete_gaussian(variance) for _ in range(n)]) / math.sqrt(variance)
     assert abs(drawn.mean()) < 6 / math.sqrt(n)

@@ -2,8 +2,8 @@
 
 The noise is a discrete Gaussian, drawn exactly, in integers, from the operating system's randomness [1]_. Independent discrete
 Gaussian noise of variance s^2 on every coordinate of an integer sum with L2 sensitivity D gives (D / s)^2 / 2 zero-concentrated
-differential privacy ([1]_, Theorem 14). Every aggregator adds noise of the full size, so one honest aggregator suffices, and no
-device that drops out takes noise with it. There is no accounting over rounds here yet.
+differential privacy (the multivariate theorem of [1]_). Every aggregator adds noise of the full size, so one honest aggregator
+suffices, and no device that drops out takes noise with it. There is no accounting over rounds here yet.
 
 References
 ----------
