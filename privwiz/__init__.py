@@ -2,7 +2,7 @@
 
 from privwiz.circles import Circle, Circles, find_circles
 from privwiz.decisions import Decision
-from privwiz.errors import DataError, MissingExtra, PrivwizError, UnknownFriend, UnknownItem
+from privwiz.errors import DataError, MissingExtra, PrivwizError, SumRefused, UnknownFriend, UnknownItem
 from privwiz.graphs import EgoNetwork, ego_network
 from privwiz.items import CATALOGUE, ProfileItem
 from privwiz.policy import Policy, Suggestion
@@ -27,6 +27,7 @@ __all__ = [
     "Progress",
     "Screen",
     "Suggestion",
+    "SumRefused",
     "Toggle",
     "UnknownFriend",
     "UnknownItem",

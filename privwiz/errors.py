@@ -1,6 +1,6 @@
 """Every error that privwiz raises on purpose: one root, the meaning in the name, a builtin as second base."""
 
-__all__ = ["DataError", "MissingExtra", "PrivwizError", "UnknownFriend", "UnknownItem"]
+__all__ = ["DataError", "MissingExtra", "PrivwizError", "SumRefused", "UnknownFriend", "UnknownItem"]
 
 
 class PrivwizError(Exception):
@@ -49,3 +49,7 @@ class MissingExtra(PrivwizError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra {extra!r}: pip install 'privwiz[{extra}]'")
+
+
+class SumRefused(PrivwizError, RuntimeError):
+    """A secure sum that must not be: too few devices, a share that does not belong, a second sum of one round."""

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 # igraph is a core dependency, but importing it loads matplotlib wherever that is installed.
-HEAVY = ["flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
+HEAVY = ["cryptography", "flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
 
 IMPORT = "import privwiz"
+FEDERATED = "import privwiz.federated.secure, privwiz.federated.statistics"
 HELP = """
 import contextlib, io, sys
 from privwiz.cli import main
@@ -27,7 +28,7 @@ def heavy_modules_after(code):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("code", [IMPORT, HELP], ids=["import privwiz", "privwiz --help"])
+@pytest.mark.parametrize("code", [IMPORT, FEDERATED, HELP], ids=["import privwiz", "federated", "privwiz --help"])
 def test_no_heavy_library_is_loaded(code):
     """Neither the library nor its command line loads an optional library before a function needs it."""
     assert heavy_modules_after(code) == []

@@ -1,0 +1,142 @@
+"""Secure sums: updates of a cohort go in, their sum and their number come out.
+
+Two engines keep one protocol and open the same ring sum, bit for bit. `PlainSum` sees every update: it is the oracle. `ShareSum`
+plays the devices, the three aggregators and the model owner in one process: it shows that the protocol works and what it costs.
+As one process holds everything, it protects nobody; that takes three operators, each with an `Aggregator` of its own.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from privwiz.errors import SumRefused
+from privwiz.federated.aggregator import Aggregator, open_sums
+from privwiz.federated.fixed_point import encode
+from privwiz.federated.privacy import RandBelow, noise
+from privwiz.federated.rounds import PARTIES, OpenedSum, RoundPlan, opened
+from privwiz.federated.shares import fresh_seeds, share_update
+
+__all__ = ["ENGINES", "PlainSum", "SecureSum", "ShareSum"]
+
+Floats = npt.NDArray[np.floating]
+
+
+class SecureSum(Protocol):
+    """An engine of secure sums, for one round after the other."""
+
+    def begin(self, plan: RoundPlan) -> None:
+        """Start a round on these terms; raises `SumRefused` for the number of an earlier one."""
+
+    def submit(self, device: int, update: Floats) -> None:
+        """Contribute the clipped update of a device of the cohort, once; raises `SumRefused` or `DataError` otherwise."""
+
+    def open(self) -> OpenedSum:
+        """End the round and tell the sum, once; raises `SumRefused` if too few contributed."""
+
+
+class PlainSum:
+    """The oracle: adds up encoded updates in the open, and the noise of three aggregators.
+
+    Examples
+    --------
+    >>> engine = PlainSum()
+    >>> engine.begin(RoundPlan(1, cohort=frozenset(range(12)), length=2, bound=1))
+    >>> for device in range(11):  # one drops out
+    ...     engine.submit(device, np.array([0.5, device / 16]))
+    >>> engine.open().total
+    array([5.5   ,  3.4375])
+    """
+
+    def __init__(self, *, randbelow: RandBelow = secrets.randbelow) -> None:
+        self._randbelow = randbelow
+        self._seen: set[int] = set()
+        self._plan: RoundPlan | None = None
+        self._total = np.zeros(0, np.uint64)
+        self._contributors: set[int] = set()
+
+    def begin(self, plan: RoundPlan) -> None:
+        """Start a round."""
+        if plan.round_id in self._seen:
+            raise SumRefused(f"round {plan.round_id} has begun before; every round needs a new number")
+        self._seen.add(plan.round_id)
+        self._plan, self._total, self._contributors = plan, np.zeros(plan.length, np.uint64), set()
+
+    def submit(self, device: int, update: Floats) -> None:
+        """Add an update."""
+        plan = _running(self._plan)
+        plan.check_device(device)
+        plan.check_update(update)
+        if device in self._contributors:
+            raise SumRefused(f"device {device} has contributed to round {plan.round_id} already")
+        self._total += encode(update, plan.bound, plan.fraction_bits)
+        self._contributors.add(device)
+
+    def open(self) -> OpenedSum:
+        """Tell the sum."""
+        plan = _running(self._plan)
+        plan.check_count(len(self._contributors))
+        self._plan = None
+        for _ in range(PARTIES):
+            self._total += noise(plan.length, plan.noise_variance, self._randbelow)
+        return opened(plan, self._total, len(self._contributors))
+
+
+class ShareSum:
+    """Additive sharing among three aggregators, all played in this process.
+
+    Parameters
+    ----------
+    seeds : callable
+        Gives the seeds of one update each time it is called; the operating system's unless a test has to repeat itself.
+    randbelow : callable
+        Randomness of the noise.
+
+    Examples
+    --------
+    >>> engine = ShareSum()
+    >>> engine.begin(RoundPlan(1, cohort=frozenset(range(12)), length=2, bound=1))
+    >>> for device in range(12):
+    ...     engine.submit(device, np.array([0.5, -0.25]))
+    >>> engine.open().mean()
+    array([ 0.5 , -0.25])
+    """
+
+    def __init__(self, *, seeds: Callable[[], tuple[bytes, ...]] = fresh_seeds, randbelow: RandBelow = secrets.randbelow) -> None:
+        self.aggregators = tuple(Aggregator(index, simulation=True, randbelow=randbelow) for index in range(PARTIES))
+        self._seeds = seeds
+        self._plan: RoundPlan | None = None
+
+    def begin(self, plan: RoundPlan) -> None:
+        """Announce the round to the aggregators."""
+        for aggregator in self.aggregators:
+            aggregator.begin(plan)
+        self._plan = plan
+
+    def submit(self, device: int, update: Floats) -> None:
+        """Make the shares, as the device would, and hand each to its aggregator."""
+        for aggregator, message in zip(
+            self.aggregators, share_update(_running(self._plan), device, update, self._seeds()), strict=True
+        ):
+            aggregator.receive(message)
+
+    def open(self) -> OpenedSum:
+        """Fix the contributors, let each aggregator add, and add their sums."""
+        plan = _running(self._plan)
+        contributors = frozenset.intersection(*(aggregator.close() for aggregator in self.aggregators))
+        plan.check_count(len(contributors))
+        self._plan = None
+        return open_sums(plan, [aggregator.add(contributors) for aggregator in self.aggregators])
+
+
+ENGINES: Mapping[str, Callable[[], SecureSum]] = MappingProxyType({"plain": PlainSum, "shares": ShareSum})
+"""The engines by the names that users give."""
+
+
+def _running(plan: RoundPlan | None) -> RoundPlan:
+    if plan is None:
+        raise SumRefused("no round is running; begin one")
+    return plan
