@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from privwiz.federated.aggregator import Aggregator, open_sums
-from privwiz.federated.algorithms import Weights, fed_avg
+from privwiz.federated.algorithms import Local, fed_avg, start
 from privwiz.federated.examples import Examples, stack
 from privwiz.federated.fixed_point import encode
 from privwiz.federated.rounds import RoundPlan
@@ -71,8 +71,8 @@ def sums(devices: int, length: int) -> list[tuple[str, float]]:
 def learning(devices: int) -> tuple[float, float]:
     """Devices per CPU-second: the batch, and the plain loop."""
     rng = np.random.default_rng(0)
-    examples = [Examples(rng.normal(size=(30, 50)), rng.random(30) < 0.5) for _ in range(devices)]
-    algorithm, state, batch = fed_avg(local_rate=0.1, steps=5), Weights(np.zeros(50)), stack(examples)
+    examples = [Examples(rng.normal(size=(30, 50)), rng.choice([-1, 1], (30, 1)).astype(np.int8)) for _ in range(devices)]
+    algorithm, state, batch = fed_avg(Local(rate=0.1, steps=5)), start(np.zeros((1, 50))), stack(examples)
     few = examples[: devices // 8]
     batched = cpu(lambda: algorithm.client_updates(state, batch))
     loop = cpu(lambda: [algorithm.client_update(state, one) for one in few])

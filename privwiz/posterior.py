@@ -24,6 +24,7 @@ __all__ = [
     "bound_weight",
     "condition",
     "contributions",
+    "laplace_weight",
     "posterior_mean",
     "predict",
     "prior_covariance",
@@ -136,6 +137,16 @@ def bound_weight(latent: Floats, slope: Floats | float = 1.0) -> Floats:
     """
     u = np.maximum(np.abs(slope * latent), 1e-6)
     return np.asarray(np.square(slope) * np.tanh(u / 2) / (2 * u))
+
+
+def laplace_weight(latent: Floats) -> Floats:
+    """Curvature of ``-log sigmoid(z)`` at z = +-``latent``: that of Laplace's approximation (Bishop 2006, section 4.5).
+
+    >>> laplace_weight(np.array([0.0, 2.0, -2.0])).round(3)
+    array([0.25 , 0.105, 0.105])
+    """
+    chance = expit(latent)
+    return np.asarray(chance * (1 - chance))
 
 
 def condition(model: LatentModel, observations: Observations) -> Posterior:

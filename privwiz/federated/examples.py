@@ -11,30 +11,34 @@ from privwiz.errors import DataError
 __all__ = ["ExampleBatch", "Examples", "stack"]
 
 Floats = npt.NDArray[np.float64]
+Stated = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """The labelled friends of one user, for one item.
+    """The labelled friends of one user.
 
     Parameters
     ----------
     features : float array of shape (n, d)
         User-independent ones, such as `privwiz.prior.Prior.design` gives: circles mean nothing across users.
-    allow : bool array of shape (n,)
+    stated : int8 array of shape (n, J)
+        What the user said of each friend and item: 1 allow, -1 deny, 0 nothing.
 
     Raises
     ------
     DataError
-        If the shapes do not fit.
+        If the shapes do not fit, or something else is stated.
     """
 
     features: Floats
-    allow: npt.NDArray[np.bool_]
+    stated: Stated
 
     def __post_init__(self) -> None:
-        if self.features.ndim != 2 or self.allow.shape != self.features.shape[:1]:
-            raise DataError(f"examples have features of shape {self.features.shape}, but labels of shape {self.allow.shape}")
+        if self.features.ndim != 2 or self.stated.ndim != 2 or len(self.stated) != len(self.features):
+            raise DataError(f"examples have features of shape {self.features.shape}, but labels of shape {self.stated.shape}")
+        if not np.isin(self.stated, (-1, 0, 1)).all():
+            raise DataError("a label of the examples is neither 1 (allow) nor -1 (deny) nor 0 (nothing said)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +48,15 @@ class ExampleBatch:
     Parameters
     ----------
     features : float array of shape (c, n, d)
-    allow, present : bool array of shape (c, n)
+    stated : int8 array of shape (c, n, J)
+        0 where it is filled up.
+    size : int array of shape (c,)
+        Friends of each device.
     """
 
     features: Floats
-    allow: npt.NDArray[np.bool_]
-    present: npt.NDArray[np.bool_]
+    stated: Stated
+    size: npt.NDArray[np.intp]
 
 
 def stack(devices: Sequence[Examples]) -> ExampleBatch:
@@ -58,14 +65,15 @@ def stack(devices: Sequence[Examples]) -> ExampleBatch:
     Raises
     ------
     DataError
-        If there is no device, or their features differ in number.
+        If there is no device, or their features or items differ in number.
     """
-    widths = {one.features.shape[1] for one in devices}
+    widths = {(one.features.shape[1], one.stated.shape[1]) for one in devices}
     if len(widths) != 1:
-        raise DataError(f"devices with {sorted(widths)} features cannot be put side by side; it takes one number of features")
-    shape = (len(devices), max(len(one.allow) for one in devices))
-    batch = ExampleBatch(np.zeros((*shape, widths.pop())), np.zeros(shape, bool), np.zeros(shape, bool))
+        raise DataError(f"devices with {sorted(widths)} features and items cannot be put side by side; it takes the same of each")
+    ((d, items),) = widths
+    size = np.array([len(one.features) for one in devices])
+    shape = len(devices), int(size.max())
+    batch = ExampleBatch(np.zeros((*shape, d)), np.zeros((*shape, items), np.int8), size)
     for k, one in enumerate(devices):
-        n = len(one.allow)
-        batch.features[k, :n], batch.allow[k, :n], batch.present[k, :n] = one.features, one.allow, True
+        batch.features[k, : size[k]], batch.stated[k, : size[k]] = one.features, one.stated
     return batch

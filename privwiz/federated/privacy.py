@@ -31,7 +31,13 @@ _ROUNDING = 1e-12
 
 
 def clip(update: npt.NDArray[np.floating], bound: float) -> npt.NDArray[np.float64]:
-    """Shorten an update to an L2 norm of at most ``bound``; a shorter one stays as it is.
+    """Shorten updates to an L2 norm of at most ``bound``; shorter ones stay as they are.
+
+    Parameters
+    ----------
+    update : float array of shape (..., length)
+        One update, or each row one.
+    bound : float
 
     Raises
     ------
@@ -40,20 +46,19 @@ def clip(update: npt.NDArray[np.floating], bound: float) -> npt.NDArray[np.float
 
     Examples
     --------
-    >>> clip(np.array([3.0, 4.0]), bound=1).round(3)
-    array([0.6, 0.8])
-    >>> clip(np.array([0.3, 0.4]), bound=1)
-    array([0.3, 0.4])
+    >>> clip(np.array([[3.0, 4.0], [0.3, 0.4]]), bound=1).round(3)
+    array([[0.6, 0.8],
+           [0.3, 0.4]])
     """
     values: npt.NDArray[np.float64] = np.asarray(update, np.float64)
-    if not np.isfinite(values).all():
+    largest = np.abs(values).max(axis=-1, initial=0.0, keepdims=True)
+    if not np.isfinite(largest).all():
         raise DataError(f"an update holds {values[~np.isfinite(values)][0]}; it cannot be clipped")
-    largest = float(np.abs(values).max(initial=0.0))
-    if largest == 0:
-        return values
-    direction: npt.NDArray[np.float64] = values / largest
-    norm = float(np.linalg.norm(direction))
-    return values if largest * norm <= bound else direction * (bound / norm * (1 - _ROUNDING))
+    direction = values / np.where(largest > 0, largest, 1.0)
+    norm = np.linalg.norm(direction, axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        short = largest * norm <= bound
+    return np.asarray(np.where(short, values, direction * (bound / np.where(short, 1.0, norm) * (1 - _ROUNDING))))
 
 
 def sensitivity(bound: float, length: int, fraction_bits: int = FRACTION_BITS) -> float:

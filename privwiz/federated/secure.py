@@ -6,7 +6,7 @@ As one process holds everything, it protects nobody; that takes three operators,
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -33,6 +33,9 @@ class SecureSum(Protocol):
 
     def submit(self, device: int, update: Floats) -> None:
         """Contribute the clipped update of a device of the cohort, once; raises `SumRefused` or `DataError` otherwise."""
+
+    def submit_many(self, devices: Sequence[int], updates: Floats) -> None:
+        """Contribute the rows of ``updates``, shape (c, length), one for each device."""
 
     def open(self) -> OpenedSum:
         """End the round and tell the sum, once; raises `SumRefused` if too few contributed."""
@@ -74,6 +77,11 @@ class PlainSum:
             raise SumRefused(f"device {device} has contributed to round {plan.round_id} already")
         self._total += encode(update, plan.bound, plan.fraction_bits)
         self._contributors.add(device)
+
+    def submit_many(self, devices: Sequence[int], updates: Floats) -> None:
+        """One after the other."""
+        for device, update in zip(devices, updates, strict=True):
+            self.submit(device, update)
 
     def open(self) -> OpenedSum:
         """Tell the sum."""
@@ -122,6 +130,11 @@ class ShareSum:
             self.aggregators, share_update(_running(self._plan), device, update, self._seeds()), strict=True
         ):
             aggregator.receive(message)
+
+    def submit_many(self, devices: Sequence[int], updates: Floats) -> None:
+        """One after the other."""
+        for device, update in zip(devices, updates, strict=True):
+            self.submit(device, update)
 
     def open(self) -> OpenedSum:
         """Fix the contributors, let each aggregator add, and add their sums."""

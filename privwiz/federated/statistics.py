@@ -2,34 +2,38 @@
 
 References
 ----------
-.. [1] C. Bishop (2006). Pattern Recognition and Machine Learning, sections 4.4 (Laplace), 9.3 (expectation maximisation).
+.. [1] C. Bishop (2006). Pattern Recognition and Machine Learning, section 9.3 (expectation maximisation).
 .. [2] T. Jaakkola, M. Jordan (2000). Bayesian parameter estimation via variational methods. doi:10.1023/A:1008932416310
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from privwiz.federated.algorithms import Algorithm
 from privwiz.federated.examples import ExampleBatch, Examples
 from privwiz.federated.updates import CandidateLosses, FeatureMoments, PosteriorMoments
-from privwiz.posterior import bound_weight
+from privwiz.posterior import bound_weight, laplace_weight
 
 __all__ = ["Candidates", "GaussianPrior", "Standardisation", "empirical_bayes", "hyperparameter_search", "standardisation"]
 
 Floats = npt.NDArray[np.float64]
 
+_MOST_STEPS = 200
+_TOLERANCE = 1e-9
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GaussianPrior:
-    """How the weights of users are distributed: every user's are a draw.
+    """How the weights of users are distributed: every user's weights of an item are a draw.
 
     Parameters
     ----------
-    mean : float array of shape (d,)
+    mean : float array of shape (J, d)
     covariance : float array of shape (d, d)
+        The same for every item.
     """
 
     mean: Floats
@@ -42,9 +46,9 @@ class Candidates:
 
     Parameters
     ----------
-    weights : float array of shape (k, d)
+    weights : float array of shape (k, J, d)
     losses : float array of shape (k,)
-        Mean log-loss, each device counting once; NaN before the first round.
+        Mean log-loss, each device and each of its items counting once; NaN before the first round.
     """
 
     weights: Floats
@@ -68,50 +72,79 @@ class Standardisation:
     scale: Floats
 
 
-def empirical_bayes(iterations: int = 60, floor: float = 1e-6) -> Algorithm[GaussianPrior, PosteriorMoments]:
+def empirical_bayes(
+    *,
+    moves_mean: bool = True,
+    curvature: Callable[[npt.NDArray[np.floating]], npt.NDArray[np.floating]] = laplace_weight,
+    pseudo_users: float = 0.0,
+    pseudo_variance: float = 0.05,
+    floor: float = 1e-6,
+) -> Algorithm[GaussianPrior, PosteriorMoments]:
     """One step of expectation maximisation for a Gaussian prior of the weights of users ([1]_).
 
-    The device finds the mode of its user's weights under the prior and the curvature there (Laplace approximation). The moments
-    are taken around the prior's mean, so that clipping draws towards what is known rather than towards zero. The server's mean
-    and covariance are those of the mixture of all posteriors; a covariance that noise made indefinite gets eigenvalues of
-    at least ``floor``.
+    The device finds the mode of its user's weights under the prior and the curvature there. The moments are taken around the
+    prior's mean, so that clipping draws towards what is known rather than towards zero. The server's mean and covariance are
+    those of the mixture of all posteriors.
 
-    The mode is climbed to by ``iterations`` steps that each maximise a quadratic lower bound ([2]_): no step size, no way down.
+    The mode is climbed to by steps that each maximise a quadratic lower bound ([2]_): no step size, no way down.
+
+    Parameters
+    ----------
+    moves_mean : bool
+        False to learn the covariance alone, around a mean that stays.
+    curvature : callable
+        Latents at the mode to the curvature of each label's minus log-likelihood: `privwiz.posterior.laplace_weight`, or
+        `privwiz.posterior.bound_weight`, which is what the wizard takes (and finds users a little too alike).
+    pseudo_users : float
+        So many invented users, of variance ``pseudo_variance`` in every weight, are mixed into the covariance.
+    pseudo_variance : float
+    floor : float
+        Least eigenvalue of a covariance that noise may have made indefinite.
     """
 
     def client_update(state: GaussianPrior, examples: Examples) -> PosteriorMoments:
-        x, y, precision = examples.features, examples.allow, np.linalg.inv(state.covariance)
-        offset = x @ state.mean
-        change: Floats = np.zeros_like(state.mean)
-        for _ in range(iterations):
-            bound = bound_weight(offset + x @ change)
-            change = np.asarray(np.linalg.solve(precision + (x.T * bound) @ x, x.T @ (y - 0.5 - bound * offset)), float)
-        p = expit(offset + x @ change)
-        covariance = np.linalg.inv(precision + (x.T * (p * (1 - p))) @ x)
-        return PosteriorMoments(change, (np.outer(change, change) + covariance)[_triangle(state)])
+        change, precision = np.zeros_like(state.mean), np.linalg.inv(state.covariance)
+        second = np.zeros_like(state.covariance)
+        for j, mean in enumerate(state.mean):
+            said = examples.stated[:, j] != 0
+            x, label, own = examples.features[said], examples.stated[said, j] / 2, change[j]
+            offset = x @ mean
+            for _ in range(_MOST_STEPS):
+                bound = bound_weight(offset + x @ own)
+                right = x.T @ (label - bound * offset)
+                before, own = own, np.asarray(np.linalg.solve(precision + (x.T * bound) @ x, right), float)
+                if np.abs(own - before).max() < _TOLERANCE:
+                    break
+            change[j] = own
+            second += np.outer(own, own) + np.linalg.inv(precision + (x.T * curvature(offset + x @ own)) @ x)
+        return PosteriorMoments(change, second[_triangle(state)] / len(change))
 
     def client_updates(state: GaussianPrior, batch: ExampleBatch) -> PosteriorMoments:
-        x, precision = batch.features, np.linalg.inv(state.covariance)
-        turned = x.transpose(0, 2, 1)
-        offset = x @ state.mean
-        label = np.where(batch.present, batch.allow - 0.5, 0.0)
-        change: Floats = np.zeros((len(x), len(state.mean)))
-        for _ in range(iterations):
-            bound = np.where(batch.present, bound_weight(offset + _scores(x, change)), 0.0)
-            right = turned @ (label - bound * offset)[:, :, None]
-            change = np.asarray(np.linalg.solve(precision + (turned * bound[:, None, :]) @ x, right)[:, :, 0], float)
-        p = expit(offset + _scores(x, change))
-        curvature = np.where(batch.present, p * (1 - p), 0.0)
-        covariance = np.linalg.inv(precision + (turned * curvature[:, None, :]) @ x)
+        c, items, d = len(batch.size), *state.mean.shape
+        change, second = np.zeros((c, items, d)), np.zeros((c, d, d))
+        spread = batch.features @ state.covariance
+        kernel = spread @ batch.features.transpose(0, 2, 1)
+        for j, mean in enumerate(state.mean):
+            label, said = batch.stated[:, :, j] / 2, batch.stated[:, :, j] != 0
+            offset = np.where(said, batch.features @ mean, 0.0)
+            dual = _modes(kernel, offset, label, said)
+            weight = np.where(said, curvature(offset + (kernel @ dual[:, :, None])[:, :, 0]), 0.0)
+            change[:, j] = (dual[:, None, :] @ spread)[:, 0]
+            root = np.sqrt(weight)
+            inner = root[:, :, None] * kernel * root[:, None, :] + np.eye(kernel.shape[1])
+            known = np.linalg.solve(np.linalg.cholesky(inner), root[:, :, None] * spread)
+            second += change[:, j, :, None] * change[:, j, None, :] + state.covariance - known.transpose(0, 2, 1) @ known
         rows, columns = _triangle(state)
-        return PosteriorMoments(change, (change[:, :, None] * change[:, None, :] + covariance)[:, rows, columns])
+        return PosteriorMoments(change, second[:, rows, columns] / items)
 
     def server_update(state: GaussianPrior, total: PosteriorMoments, count: int) -> GaussianPrior:
-        shift = total.change / count
+        shift = total.change / count if moves_mean else np.zeros_like(state.mean)
         upper = np.zeros_like(state.covariance)
         upper[_triangle(state)] = total.second / count
-        second = upper + np.triu(upper, 1).T
-        values, vectors = np.linalg.eigh(second - np.outer(shift, shift))
+        second = upper + np.triu(upper, 1).T - shift.T @ shift / len(shift)
+        users = count * len(shift)
+        mixed = (users * second + pseudo_users * pseudo_variance * np.eye(len(second))) / (users + pseudo_users)
+        values, vectors = np.linalg.eigh(mixed)
         return GaussianPrior(state.mean + shift, (vectors * np.maximum(values, floor)) @ vectors.T)
 
     def nothing(state: GaussianPrior) -> PosteriorMoments:
@@ -125,15 +158,23 @@ def hyperparameter_search() -> Algorithm[Candidates, CandidateLosses]:
 
     def client_update(state: Candidates, examples: Examples) -> CandidateLosses:
         losses = np.zeros(len(state.weights))
+        asked = np.flatnonzero((examples.stated != 0).any(axis=0))
         for k, weights in enumerate(state.weights):
-            for row, allow in zip(examples.features, examples.allow, strict=True):
-                losses[k] += np.logaddexp(0, -(row @ weights) if allow else row @ weights)
-        return CandidateLosses(losses / max(len(examples.allow), 1))
+            for j in asked:
+                said = np.flatnonzero(examples.stated[:, j])
+                for row in said:
+                    score = float(examples.stated[row, j] * (examples.features[row] @ weights[j]))
+                    losses[k] += np.logaddexp(0, -score) / len(said) / len(asked)
+        return CandidateLosses(losses)
 
     def client_updates(state: Candidates, batch: ExampleBatch) -> CandidateLosses:
-        scores = batch.features @ state.weights.T
-        losses = np.where(batch.present[:, :, None], np.logaddexp(0, np.where(batch.allow[:, :, None], -scores, scores)), 0.0)
-        return CandidateLosses(losses.sum(axis=1) / np.maximum(batch.present.sum(axis=1), 1)[:, None])
+        labels = np.count_nonzero(batch.stated, axis=1)
+        share = 1 / np.maximum(labels, 1) / np.maximum(np.count_nonzero(labels, axis=1), 1)[:, None]
+        losses = []
+        for weights in state.weights:
+            loss = np.where(batch.stated != 0, np.logaddexp(0, -batch.stated * (batch.features @ weights.T)), 0.0)
+            losses.append((loss.sum(axis=1) * share).sum(axis=1))
+        return CandidateLosses(np.stack(losses, axis=1))
 
     return Algorithm(
         nothing=lambda state: CandidateLosses(np.zeros(len(state.weights))),
@@ -153,9 +194,8 @@ def standardisation(least: float = 1e-3) -> Algorithm[Standardisation, FeatureMo
         return moments
 
     def client_updates(state: Standardisation, batch: ExampleBatch) -> FeatureMoments:
-        del state  # the features are sent as they are
-        x = np.where(batch.present[:, :, None], batch.features, 0.0)
-        return FeatureMoments(batch.present.sum(axis=1).astype(float), x.sum(axis=1), (x**2).sum(axis=1))
+        del state  # the features are sent as they are; where the batch is filled up, they are zeros
+        return FeatureMoments(batch.size.astype(float), batch.features.sum(axis=1), (batch.features**2).sum(axis=1))
 
     def server_update(state: Standardisation, total: FeatureMoments, count: int) -> Standardisation:
         del state, count  # friends are counted, not devices
@@ -169,9 +209,24 @@ def standardisation(least: float = 1e-3) -> Algorithm[Standardisation, FeatureMo
     return Algorithm(nothing, client_update, client_updates, server_update)
 
 
-def _scores(x: Floats, weights: Floats) -> Floats:
-    return (x @ weights[:, :, None])[:, :, 0]
+def _modes(kernel: Floats, offset: Floats, label: Floats, said: npt.NDArray[np.bool_]) -> Floats:
+    """Dual vectors of the modes of c devices, shape (c, n).
+
+    The steps of `empirical_bayes`, seen from the friends: with ``latent = offset + kernel @ dual``, the dual solves
+    ``(I + W K) dual = label - W offset``. Its entries are zero where nothing was said.
+    """
+    latent, dual = offset, np.zeros_like(offset)
+    identity = np.eye(kernel.shape[1])
+    for _ in range(_MOST_STEPS):
+        weight = np.where(said, bound_weight(latent), 0.0)
+        dual = np.asarray(
+            np.linalg.solve(identity + weight[:, :, None] * kernel, (label - weight * offset)[:, :, None])[:, :, 0], float
+        )
+        before, latent = latent, np.asarray(offset + (kernel @ dual[:, :, None])[:, :, 0], float)
+        if np.abs(np.where(said, latent - before, 0.0)).max(initial=0.0) < _TOLERANCE:
+            break
+    return dual
 
 
 def _triangle(state: GaussianPrior) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    return np.triu_indices(len(state.mean))
+    return np.triu_indices(len(state.covariance))

@@ -12,18 +12,29 @@ import numpy.typing as npt
 
 from privwiz.errors import DataError
 
-__all__ = ["UPDATES", "CandidateLosses", "FeatureMoments", "PosteriorMoments", "WeightChange", "WeightedChange", "pack", "unpack"]
+__all__ = [
+    "UPDATES",
+    "CandidateLosses",
+    "FeatureMoments",
+    "PosteriorMoments",
+    "ScalesLosses",
+    "WeightChange",
+    "WeightedChange",
+    "pack",
+    "pack_batch",
+    "unpack",
+]
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WeightChange:
-    """By how much a device would change the weights.
+    """By how much a device would change the weights of J items.
 
     Parameters
     ----------
-    change : float array of shape (d,)
+    change : float array of shape (J, d)
     """
 
     change: Floats
@@ -35,8 +46,8 @@ class WeightedChange:
 
     Parameters
     ----------
-    change : float array of shape (d,)
-    weight : float array of shape ()
+    change : float array of shape (J, d)
+    weight : float array of shape (J,)
     """
 
     change: Floats
@@ -49,9 +60,10 @@ class PosteriorMoments:
 
     Parameters
     ----------
-    change : float array of shape (d,)
+    change : float array of shape (J, d)
     second : float array of shape (d (d + 1) / 2,)
-        Upper triangle, row by row, of the outer product of ``change`` with itself plus the posterior covariance.
+        Upper triangle, row by row, of the mean over items of: the outer product of ``change`` with itself, plus the posterior
+        covariance.
     """
 
     change: Floats
@@ -85,19 +97,51 @@ class FeatureMoments:
     squares: Floats
 
 
-UPDATES = (WeightChange, WeightedChange, PosteriorMoments, CandidateLosses, FeatureMoments)
+@dataclass(frozen=True, slots=True, eq=False)
+class ScalesLosses:
+    """How badly the wizard with each of k kernel scales predicts the labels of a device, and how its calibration could improve.
+
+    Parameters
+    ----------
+    losses : float array of shape (k,)
+    squares : float array of shape (k,)
+        Of how much better each is than the first: how much devices differ.
+    gradient : float array of shape (k, 3)
+        Of the loss by the numbers of `privwiz.calibration.Calibration`.
+    curvature : float array of shape (k, 6)
+        Upper triangle, row by row, of the loss's second derivatives.
+    """
+
+    losses: Floats
+    squares: Floats
+    gradient: Floats
+    curvature: Floats
+
+
+UPDATES = (WeightChange, WeightedChange, PosteriorMoments, CandidateLosses, FeatureMoments, ScalesLosses)
 """Every type that may leave a device."""
 
-Update = TypeVar("Update", WeightChange, WeightedChange, PosteriorMoments, CandidateLosses, FeatureMoments)
+Update = TypeVar("Update", WeightChange, WeightedChange, PosteriorMoments, CandidateLosses, FeatureMoments, ScalesLosses)
 
 
 def pack(update: Update) -> Floats:
     """Write the arrays of one device's update one after the other.
 
-    >>> pack(WeightedChange(np.array([0.5, -1.0]), np.array(3.0)))
+    >>> pack(WeightedChange(np.array([[0.5, -1.0]]), np.array([3.0])))
     array([ 0.5, -1. ,  3. ])
     """
     return np.concatenate([np.ravel(getattr(update, part.name)) for part in fields(update)])
+
+
+def pack_batch(updates: Update) -> Floats:
+    """Do the same for the updates of c devices, shape (c, length).
+
+    >>> pack_batch(WeightedChange(np.array([[[0.5, -1.0]], [[0.0, 2.0]]]), np.array([[3.0], [4.0]])))
+    array([[ 0.5, -1. ,  3. ],
+           [ 0. ,  2. ,  4. ]])
+    """
+    parts = [np.asarray(getattr(updates, part.name)) for part in fields(updates)]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def unpack(like: Update, vector: npt.NDArray[np.float64]) -> Update:
