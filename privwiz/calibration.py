@@ -1,6 +1,8 @@
 """Recalibration: how sure the model may be, learnt from how often it was right about users that did not train it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +11,18 @@ from scipy.special import expit, logit
 
 from privwiz.errors import DataError
 
-__all__ = ["Calibration", "fit_calibration", "log_loss"]
+__all__ = ["BOUNDS", "PULL", "Calibration", "calibration_design", "fit_calibration", "log_loss"]
 
 Floats = npt.NDArray[np.floating]
 
-_BOUNDS = {"slope": (0.0, 4.0), "slope_per_log_answer": (-1.0, 1.0), "intercept": (-1.0, 1.0)}
+BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"slope": (0.0, 4.0), "slope_per_log_answer": (-1.0, 1.0), "intercept": (-1.0, 1.0)}
+)
+"""Least and largest value of each number of a calibration."""
+PULL = 1e-4
+"""How strongly a fit is drawn towards no change: the factor of the squared distance from it."""
+
 _MOST_ANSWERS = 200
-_PULL = 1e-4
 _LEAST = 1e-9
 
 
@@ -48,7 +55,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         for part in fields(self):
-            value, (low, high) = getattr(self, part.name), _BOUNDS[part.name]
+            value, (low, high) = getattr(self, part.name), BOUNDS[part.name]
             if isinstance(value, bool) or not (isinstance(value, int | float) and low <= value <= high):
                 raise DataError(f"calibration: {part.name} is {value!r}; it must be a number from {low} to {high}")
             object.__setattr__(self, part.name, float(value))
@@ -76,19 +83,24 @@ def fit_calibration(probability: Floats, answers: Floats, allow: npt.NDArray[np.
     weight : float array of shape (N,)
         How much each cell counts; not all zero.
     """
-    x, share = _logit(probability), weight / weight.sum()
-    design = np.stack([x, x * np.log1p(answers), np.ones(len(x))])
+    design, share = calibration_design(probability, answers).T, weight / weight.sum()
     sign = np.where(allow, 1.0, -1.0)
     start = np.array([1.0, 0.0, 0.0])
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         margin = sign * (parameters @ design)
         away = parameters - start
-        value = float(share @ np.logaddexp(0, -margin)) + _PULL * float(away @ away)
-        return value, -design @ (share * sign * expit(-margin)) + 2 * _PULL * away
+        value = float(share @ np.logaddexp(0, -margin)) + PULL * float(away @ away)
+        return value, -design @ (share * sign * expit(-margin)) + 2 * PULL * away
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[_BOUNDS[part.name] for part in fields(Calibration)]).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[BOUNDS[part.name] for part in fields(Calibration)]).x
     return Calibration(*np.round(found, 4).tolist())
+
+
+def calibration_design(probability: Floats, answers: Floats) -> npt.NDArray[np.float64]:
+    """Return the columns of which the calibrated logit is the sum, weighted by the numbers of `Calibration`, shape (N, 3)."""
+    x = _logit(probability)
+    return np.stack([x, x * np.log1p(answers), np.ones(len(x))], axis=1)
 
 
 def log_loss(probability: Floats, allow: npt.NDArray[np.bool_]) -> Floats:

@@ -1,34 +1,45 @@
 """Tuning: the scales and the calibration of a prior, chosen on users that did not train it.
 
 A prior looks better than it is on the users that it was trained on, and scales chosen there trust it too much. So users
-practise: the wizard asks them a few screens with a prior that has not seen them, and what it then believes is compared with a
+practise: the wizard hears a few answers with a prior that has not seen them, and what it then believes is compared with a
 random sample of what they decide.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.answers import Evidence, evidence
+from privwiz.answers import Answer, Entry, Evidence, evidence
 from privwiz.belief import believe, lay_out
 from privwiz.calibration import Calibration, fit_calibration, log_loss
 from privwiz.circles import Circles
 from privwiz.errors import DataError
 from privwiz.graphs import EgoNetwork
+from privwiz.items import ProfileItem
 from privwiz.prior import KernelScales, Prior
 from privwiz.simulate import SimulatedPolicy
 from privwiz.simulated_user import SimulatedUser
 from privwiz.wizard import Wizard
 
-__all__ = ["CANDIDATES", "CHECKPOINTS", "Practice", "practise", "tune"]
+__all__ = [
+    "CANDIDATES",
+    "CHECKPOINTS",
+    "Outcome",
+    "Practice",
+    "better_by_more_than_chance",
+    "outcomes",
+    "practise",
+    "practise_on_answers",
+    "tune",
+]
 
 Floats = npt.NDArray[np.floating]
 
 CHECKPOINTS = (1, 3, 6, 10, 15)
-"""Screens after which a practising user's policy is looked at."""
+"""Screens, or friends answered about, after which a practising user's policy is looked at."""
 
 _STANDARD = KernelScales()
 
@@ -60,19 +71,40 @@ class Practice:
     circles : Circles
     prior : Prior
         Trained without this user.
-    policy : SimulatedPolicy
+    items : tuple of ProfileItem, length J
     said : tuple of Evidence
-        At each of `CHECKPOINTS`; fewer where no screen was left. All the groups of one are among those of the next.
+        At each of `CHECKPOINTS`; fewer where nothing was left to say. All the groups of one are among those of the next.
     sample : int array of shape (S,)
         Positions of friends drawn by chance.
+    truth : int8 array of shape (J, S)
+        What the user decides about them: 1 allow, -1 deny, 0 not known.
     """
 
     network: EgoNetwork
     circles: Circles
     prior: Prior
-    policy: SimulatedPolicy
+    items: tuple[ProfileItem, ...]
     said: tuple[Evidence, ...]
     sample: npt.NDArray[np.intp]
+    truth: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What was believed, and what is so, of the sampled cells of one user at one checkpoint that the user had not said singly.
+
+    Parameters
+    ----------
+    probability : float array of shape (N,)
+        Uncalibrated.
+    allow : bool array of shape (N,)
+    answers : int
+        How many observations the model had.
+    """
+
+    probability: Floats
+    allow: npt.NDArray[np.bool_]
+    answers: int
 
 
 def practise(
@@ -90,7 +122,41 @@ def practise(
         wizard.answer(screen, [user.answer(toggle) for toggle in screen.toggles])
         if number in CHECKPOINTS:
             said.append(evidence(wizard.log, items, network.friends))
-    return Practice(network, circles, prior, policy, tuple(said), sample)
+    truth = np.where(policy.allow[:, sample], 1, -1).astype(np.int8)
+    return Practice(network, circles, prior, policy.items, tuple(said), sample, truth)
+
+
+def practise_on_answers(
+    network: EgoNetwork, circles: Circles, items: Sequence[ProfileItem], stated: npt.NDArray[np.int8], prior: Prior, seed: int
+) -> Practice:
+    """Let a wizard hear a user's answers about a few friends, friend by friend, and hold those about others back as the sample.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+    circles : Circles
+    items : sequence of ProfileItem, length J
+    stated : int8 array of shape (J, n)
+        The user's answers: 1 allow, -1 deny, 0 nothing.
+    prior : Prior
+    seed : int
+        Draws who is held back (half of the friends answered about), and the order of the others.
+    """
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(stated.any(axis=0)))
+    heard, sample = order[: len(order) // 2], np.sort(order[len(order) // 2 :])
+    ids = [item.id for item in items]
+    log = [
+        Entry(
+            "label",
+            tuple(
+                Answer(ids[j], (network.friends[i],), "allow" if stated[j, i] > 0 else "deny", each=True)
+                for j in np.flatnonzero(stated[:, i])
+            ),
+        )
+        for i in heard
+    ]
+    said = tuple(evidence(log[:number], ids, network.friends) for number in CHECKPOINTS if number <= len(log))
+    return Practice(network, circles, prior, tuple(items), said, sample, stated[:, sample])
 
 
 def tune(
@@ -121,33 +187,45 @@ def tune(
     """
     kept, losses = [], []
     for name, scales in candidates.items():
-        of_user = [[part for part in _unasked(practice, scales) if len(part[0])] for practice in practices]
-        of_user = [some for some in of_user if some]
+        of_user = [some for some in (outcomes(practice, scales) for practice in practices) if some]
         if not of_user:
             raise DataError("no practising user has a cell left that was not asked one by one; give users with more friends")
         parts = [part for some in of_user for part in some]
         user_starts = np.cumsum([len(some) for some in of_user])[:-1]
-        probability, allow = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:2])
-        size = [len(part[0]) for part in parts]
-        answers = np.repeat([part[2] for part in parts], size)
+        probability, allow = np.concatenate([part.probability for part in parts]), np.concatenate([part.allow for part in parts])
+        size = [len(part.allow) for part in parts]
+        answers = np.repeat([part.answers for part in parts], size)
         calibration = fit_calibration(probability, answers, allow, np.repeat(1 / np.array(size), size))
         kept.append((name, scales, calibration))
-        loss = [log_loss(calibration.apply(p, said), truth).mean() for p, truth, said in parts]
+        loss = [log_loss(calibration.apply(part.probability, part.answers), part.allow).mean() for part in parts]
         losses.append([np.mean(some) for some in np.split(np.array(loss), user_starts)])
     gain = np.array(losses[:1]) - np.array(losses)
-    error = gain.std(axis=1) / np.sqrt(gain.shape[1])
-    score = np.where(gain.mean(axis=1) > error, gain.mean(axis=1), 0)
-    return kept[int(np.argmax(score))]
+    return kept[better_by_more_than_chance(gain.mean(axis=1), gain.var(axis=1), gain.shape[1])]
 
 
-def _unasked(practice: Practice, scales: KernelScales) -> Iterator[tuple[Floats, npt.NDArray[np.bool_], int]]:
-    """Yield for each checkpoint: probability and truth of the sampled cells not said singly, and the number of observations."""
+def better_by_more_than_chance(gain: Floats, variance: Floats, users: int) -> int:
+    """Number of the candidate with the largest gain that exceeds its standard error; the first where there is none.
+
+    Parameters
+    ----------
+    gain, variance : float arrays of shape (k,)
+        Mean and variance over users of how much smaller each candidate's loss is than the first's.
+    users : int
+    """
+    return int(np.argmax(np.where(gain > np.sqrt(variance / users), gain, 0)))
+
+
+def outcomes(practice: Practice, scales: KernelScales) -> tuple[Outcome, ...]:
+    """Compare a user's sample with what the wizard believes under these scales, at each checkpoint where a cell is left."""
     prior = replace(practice.prior, scales=scales, calibration=Calibration())
     groups = practice.said[-1].groups if practice.said else ()
-    layout = lay_out(practice.network, practice.circles, prior, practice.policy.items, groups)
+    layout = lay_out(practice.network, practice.circles, prior, practice.items, groups)
+    found = []
     for said in practice.said:
-        free = said.stated[:, practice.sample] == 0
-        belief = believe(layout, said)
-        assert belief.posterior is not None, "the library's own model has a posterior"
-        answers = len(belief.posterior.observations)
-        yield belief.probability[:, practice.sample][free], practice.policy.allow[:, practice.sample][free], answers
+        free = (said.stated[:, practice.sample] == 0) & (practice.truth != 0)
+        if free.any():
+            belief = believe(layout, said)
+            assert belief.posterior is not None, "the library's own model has a posterior"
+            probability = belief.probability[:, practice.sample][free]
+            found.append(Outcome(probability, practice.truth[free] > 0, len(belief.posterior.observations)))
+    return tuple(found)

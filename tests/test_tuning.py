@@ -17,9 +17,9 @@ from privwiz.graphs import build_ego_network
 from privwiz.items import profile_items
 from privwiz.pretrain import TrainingUser, train_prior
 from privwiz.prior import KernelScales, Prior
-from privwiz.simulate import SimulatedPolicy, simulate_policy
+from privwiz.simulate import simulate_policy
 from privwiz.simulated_user import SimulatedUser
-from privwiz.tuning import CANDIDATES, CHECKPOINTS, Practice, practise, tune
+from privwiz.tuning import CANDIDATES, CHECKPOINTS, Practice, outcomes, practise, practise_on_answers, tune
 from privwiz.wizard import Wizard
 
 ITEMS = profile_items(["phone", "city"])
@@ -45,19 +45,18 @@ def silent_practice(weight, *, wrong=0, ego="me"):
     network = network_of(ego)
     allow = network.degree > 0
     allow[:wrong] ^= True
-    table = np.array([allow, allow])
-    policy = SimulatedPolicy(ITEMS, network.friends, table, table, ego)
+    truth = np.where([allow, allow], 1, -1).astype(np.int8)
     weights = np.tile([weight, 0.0], (2, 1))
     prior = Prior(("log_degree",), np.array([0.8]), np.array([0.8]), ("phone", "city"), weights, np.zeros((2, 2)))
     said = evidence([], [item.id for item in ITEMS], network.friends)
-    return Practice(network, find_circles(network), prior, policy, (said,), np.arange(12))
+    return Practice(network, find_circles(network), prior, ITEMS, (said,), np.arange(12), truth)
 
 
 def loss_of(practice, scales, calibration):
     """Return the mean log-loss over the sample of a practice without answers."""
     prior = replace(practice.prior, scales=scales)
     belief = believe(lay_out(practice.network, practice.circles, prior, ITEMS), practice.said[0])
-    return log_loss(calibration.apply(belief.probability, 0), practice.policy.allow).mean()
+    return log_loss(calibration.apply(belief.probability, 0), practice.truth > 0).mean()
 
 
 def test_the_standard_stays_where_nothing_is_better():
@@ -100,7 +99,7 @@ def test_the_calibration_is_that_of_the_chosen_scales():
     practice = silent_practice(8.0, wrong=1)
     layout = lay_out(practice.network, practice.circles, replace(practice.prior, scales=CERTAIN), ITEMS)
     probability = believe(layout, practice.said[0]).probability.ravel()
-    expected = fit_calibration(probability, np.zeros(24), practice.policy.allow.ravel(), np.ones(24))
+    expected = fit_calibration(probability, np.zeros(24), practice.truth.ravel() > 0, np.ones(24))
     assert tune([practice], {"only": CERTAIN})[2] == expected
 
 
@@ -114,7 +113,7 @@ def test_an_earlier_calibration_of_the_prior_does_not_count():
 def test_every_user_counts_the_same():
     """A user with a sample of two friends weighs as much as one with twelve."""
     good, bad = silent_practice(2.0), silent_practice(2.0, wrong=12, ego="bad")
-    few = replace(bad, sample=np.array([0, 11]))
+    few = replace(bad, sample=np.array([0, 11]), truth=bad.truth[:, [0, 11]])
     found = tune([good, few], {"only": CERTAIN})[2]
     assert abs(found.slope) < 0.2
     assert found.slope == pytest.approx(tune([good, bad], {"only": CERTAIN})[2].slope, abs=0.2)
@@ -130,7 +129,7 @@ def test_cells_that_were_answered_do_not_count():
             wizard.label(item.id, friend, "deny")
     said = evidence(wizard.log, ["phone", "city"], network.friends)
     part = replace(practice, said=(said,))
-    outside = replace(part, sample=np.arange(6, 12))
+    outside = replace(part, sample=np.arange(6, 12), truth=part.truth[:, 6:])
     assert tune([part], {"only": CERTAIN}) == tune([outside], {"only": CERTAIN})
 
 
@@ -150,6 +149,32 @@ def test_practice_is_what_a_wizard_is_told():
     for earlier, later in zip(practice.said, practice.said[1:], strict=False):
         assert set(earlier.groups) <= set(later.groups)
         assert later.answers[: len(earlier.answers)] == earlier.answers
+
+
+def test_cells_whose_truth_is_not_known_do_not_count():
+    """A sampled cell of which nobody knows what the user decides is compared with nothing."""
+    practice = silent_practice(2.0)
+    unknown = replace(practice, truth=np.where(np.arange(12) < 6, practice.truth, 0).astype(np.int8))
+    (outcome,) = outcomes(unknown, CERTAIN)
+    assert outcome.allow.tolist() == (practice.truth[:, :6] > 0).ravel().tolist()
+    assert outcomes(replace(practice, truth=np.zeros_like(practice.truth)), CERTAIN) == ()
+
+
+def test_practice_on_answers_holds_half_of_the_friends_back():
+    """What is told is about friends who are not in the sample, more of them at each checkpoint, and only what the user said."""
+    network = network_of(friends=40)
+    stated = np.random.default_rng(0).integers(-1, 2, size=(2, 40)).astype(np.int8)
+    stated[:, 30:] = 0
+    practice = practise_on_answers(network, find_circles(network), ITEMS, stated, Prior.default(), 4)
+    labelled = np.flatnonzero(stated.any(axis=0))
+    assert len(practice.sample) == len(labelled) - len(labelled) // 2
+    assert set(practice.sample) <= set(labelled)
+    np.testing.assert_array_equal(practice.truth, stated[:, practice.sample])
+    told = [np.flatnonzero(said.stated.any(axis=0)) for said in practice.said]
+    assert [len(friends) for friends in told] == [number for number in CHECKPOINTS if number <= len(labelled) // 2]
+    for said, friends in zip(practice.said, told, strict=True):
+        assert not set(friends) & set(practice.sample)
+        np.testing.assert_array_equal(said.stated[:, friends], stated[:, friends])
 
 
 def test_practice_ends_where_no_screen_is_left():

@@ -1,7 +1,10 @@
 """A simulated round: the devices of a cohort, played in this process, block by block."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from privwiz.federated.algorithms import Algorithm
 from privwiz.federated.examples import Examples, stack
@@ -10,8 +13,9 @@ from privwiz.federated.rounds import OpenedSum, RoundPlan
 from privwiz.federated.secure import SecureSum
 from privwiz.federated.updates import Update, pack_batch, unpack
 
-__all__ = ["blocks", "play_round", "train_round"]
+__all__ = ["blocks", "play_round", "train_round", "updates_of"]
 
+Floats = npt.NDArray[np.float64]
 State = TypeVar("State")
 
 _ROWS = 16_384
@@ -46,7 +50,6 @@ def train_round(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from privwiz.federated.algorithms import Local, reptile, start
     >>> from privwiz.federated.secure import ShareSum
     >>> rng = np.random.default_rng(0)
@@ -59,22 +62,23 @@ def train_round(
     >>> bool(state.weights[0, 0] > 3 > abs(state.weights[0, 1]))
     True
     """
-    opened = play_round(algorithm, state, devices, plan, engine)
+    opened = play_round(updates_of(algorithm, state, devices), plan, engine)
     return algorithm.server_update(state, unpack(algorithm.nothing(state), opened.total), opened.count)
 
 
-def play_round(
-    algorithm: Algorithm[State, Update],
-    state: State,
-    devices: Mapping[int, Examples],
-    plan: RoundPlan,
-    engine: SecureSum,
-) -> OpenedSum:
-    """Play the devices' half of a round and open its sum; arguments and errors are those of `train_round`."""
-    engine.begin(plan)
+def updates_of(
+    algorithm: Algorithm[State, Update], state: State, devices: Mapping[int, Examples]
+) -> Iterator[tuple[tuple[int, ...], Floats]]:
+    """Yield the updates of devices, block by block: who they are, and the packed updates, shape (c, length)."""
     for block in blocks(devices):
-        updates = pack_batch(algorithm.client_updates(state, stack(list(block.values()))))
-        engine.submit_many(tuple(block), clip(updates, plan.bound))
+        yield tuple(block), pack_batch(algorithm.client_updates(state, stack(list(block.values()))))
+
+
+def play_round(updates: Iterable[tuple[Sequence[int], Floats]], plan: RoundPlan, engine: SecureSum) -> OpenedSum:
+    """Clip updates to L2 norm ``plan.bound``, hand them in, and open their sum; errors are those of `train_round`."""
+    engine.begin(plan)
+    for devices, packed in updates:
+        engine.submit_many(devices, clip(packed, plan.bound))
     return engine.open()
 
 
