@@ -56,11 +56,11 @@ class TriedScales:
     calibrations : float array of shape (k, 3)
         The numbers of `Calibration`, one row for each candidate.
     losses : float array of shape (k,)
-        Mean log-loss over devices with the calibrations before the last step; NaN before the first round.
+        Mean log-loss over devices with the calibrations before the last step; 0 before the first round.
     squares : float array of shape (k,)
         Mean square of how much better than the first candidate each is on a device.
     devices : int
-        In the last round.
+        In the last round; 0 before the first.
     """
 
     calibrations: Floats
@@ -86,7 +86,7 @@ def _trial(practice: Practice, scales: KernelScales) -> Trial:
 
 def first_scales(k: int) -> TriedScales:
     """Begin with k candidates that are not calibrated."""
-    return TriedScales(np.tile(_START, (k, 1)), np.full(k, np.nan), np.zeros(k), 0)
+    return TriedScales(np.tile(_START, (k, 1)), np.zeros(k), np.zeros(k), 0)
 
 
 def nothing_tried(state: TriedScales) -> ScalesLosses:
