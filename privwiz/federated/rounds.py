@@ -1,7 +1,10 @@
 """One round of secure summing: its terms, agreed before any device computes, and its result."""
 
 import math
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +109,33 @@ class RoundPlan:
             raise SumRefused(
                 f"an update has shape {np.shape(values)}; round {self.round_id} adds vectors of {self.length} numbers"
             )
+
+    def check_batch(self, devices: Sequence[int], updates: npt.NDArray[np.number], contributors: AbstractSet[int]) -> list[int]:
+        """Check that each device may contribute now, and that there is an update of the right length for each.
+
+        Returns
+        -------
+        list of int
+            The devices.
+
+        Raises
+        ------
+        SumRefused
+            If a device was not invited, is among the contributors already or comes twice, or the updates do not fit.
+        """
+        numbers = [index(device) for device in devices]
+        taken: set[int] = set()
+        for device in numbers:
+            self.check_device(device)
+            if device in contributors or device in taken:
+                raise SumRefused(f"device {device} has contributed to round {self.round_id} already")
+            taken.add(device)
+        if np.shape(updates) != (len(numbers), self.length):
+            raise SumRefused(
+                f"the updates of {len(numbers)} devices have shape {np.shape(updates)}; "
+                f"round {self.round_id} adds vectors of {self.length} numbers"
+            )
+        return numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,26 +1,29 @@
 """Secure sums: updates of a cohort go in, their sum and their number come out.
 
-Two engines keep one protocol and open the same ring sum, bit for bit. `PlainSum` sees every update: it is the oracle. `ShareSum`
+All engines keep one protocol and open the same ring sum, bit for bit. `PlainSum` sees every update: it is the oracle. `ShareSum`
 plays the devices, the three aggregators and the model owner in one process: it shows that the protocol works and what it costs.
-As one process holds everything, it protects nobody; that takes three operators, each with an `Aggregator` of its own.
+As one process holds everything, it protects nobody; that takes three operators, each with an `Aggregator` of its own. With the
+names that begin with ``tfe``, tf-encrypted holds and adds the shares (`privwiz.federated.tfe`), in one process or on a `Cluster`.
 """
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.errors import SumRefused
+from privwiz.errors import DataError, SumRefused
 from privwiz.federated.aggregator import Aggregator, open_sums
+from privwiz.federated.cluster import Cluster
 from privwiz.federated.fixed_point import encode
 from privwiz.federated.privacy import RandBelow, noise
 from privwiz.federated.rounds import PARTIES, OpenedSum, RoundPlan, opened
-from privwiz.federated.shares import fresh_seeds, share_update
+from privwiz.federated.shares import Seeds, fresh_seeds, share_updates
 
-__all__ = ["ENGINES", "PlainSum", "SecureSum", "ShareSum"]
+__all__ = ["ENGINES", "PlainSum", "SecureSum", "ShareSum", "make_engine"]
 
 Floats = npt.NDArray[np.floating]
 
@@ -35,7 +38,7 @@ class SecureSum(Protocol):
         """Contribute the clipped update of a device of the cohort, once; raises `SumRefused` or `DataError` otherwise."""
 
     def submit_many(self, devices: Sequence[int], updates: Floats) -> None:
-        """Contribute the rows of ``updates``, shape (c, length), one for each device."""
+        """Do the same for many devices, a row of ``updates`` for each; if one is refused, none contributes."""
 
     def open(self) -> OpenedSum:
         """End the round and tell the sum, once; raises `SumRefused` if too few contributed."""
@@ -70,18 +73,15 @@ class PlainSum:
 
     def submit(self, device: int, update: Floats) -> None:
         """Add an update."""
-        plan = _running(self._plan)
-        plan.check_device(device)
-        plan.check_update(update)
-        if device in self._contributors:
-            raise SumRefused(f"device {device} has contributed to round {plan.round_id} already")
-        self._total += encode(update, plan.bound, plan.fraction_bits)
-        self._contributors.add(device)
+        _running(self._plan).check_update(update)
+        self.submit_many([device], np.asarray(update)[np.newaxis])
 
     def submit_many(self, devices: Sequence[int], updates: Floats) -> None:
-        """One after the other."""
-        for device, update in zip(devices, updates, strict=True):
-            self.submit(device, update)
+        """Add many updates."""
+        plan = _running(self._plan)
+        numbers = plan.check_batch(devices, updates, self._contributors)
+        self._total += encode(updates, plan.bound, plan.fraction_bits).sum(axis=0, dtype=np.uint64)
+        self._contributors.update(numbers)
 
     def open(self) -> OpenedSum:
         """Tell the sum."""
@@ -98,8 +98,8 @@ class ShareSum:
 
     Parameters
     ----------
-    seeds : callable
-        Gives the seeds of one update each time it is called; the operating system's unless a test has to repeat itself.
+    seeds : Seeds
+        The operating system's unless a test has to repeat itself.
     randbelow : callable
         Randomness of the noise.
 
@@ -113,28 +113,31 @@ class ShareSum:
     array([ 0.5 , -0.25])
     """
 
-    def __init__(self, *, seeds: Callable[[], tuple[bytes, ...]] = fresh_seeds, randbelow: RandBelow = secrets.randbelow) -> None:
+    def __init__(self, *, seeds: Seeds = fresh_seeds, randbelow: RandBelow = secrets.randbelow) -> None:
         self.aggregators = tuple(Aggregator(index, simulation=True, randbelow=randbelow) for index in range(PARTIES))
         self._seeds = seeds
         self._plan: RoundPlan | None = None
+        self._contributors: set[int] = set()
 
     def begin(self, plan: RoundPlan) -> None:
         """Announce the round to the aggregators."""
         for aggregator in self.aggregators:
             aggregator.begin(plan)
-        self._plan = plan
+        self._plan, self._contributors = plan, set()
 
     def submit(self, device: int, update: Floats) -> None:
         """Make the shares, as the device would, and hand each to its aggregator."""
-        for aggregator, message in zip(
-            self.aggregators, share_update(_running(self._plan), device, update, self._seeds()), strict=True
-        ):
-            aggregator.receive(message)
+        _running(self._plan).check_update(update)
+        self.submit_many([device], np.asarray(update)[np.newaxis])
 
     def submit_many(self, devices: Sequence[int], updates: Floats) -> None:
-        """One after the other."""
-        for device, update in zip(devices, updates, strict=True):
-            self.submit(device, update)
+        """Play many devices, one after the other."""
+        plan = _running(self._plan)
+        numbers = plan.check_batch(devices, updates, self._contributors)
+        for messages in share_updates(plan, numbers, updates, self._seeds):
+            for aggregator, message in zip(self.aggregators, messages, strict=True):
+                aggregator.receive(message)
+        self._contributors.update(numbers)
 
     def open(self) -> OpenedSum:
         """Fix the contributors, let each aggregator add, and add their sums."""
@@ -145,8 +148,50 @@ class ShareSum:
         return open_sums(plan, [aggregator.add(contributors) for aggregator in self.aggregators])
 
 
-ENGINES: Mapping[str, Callable[[], SecureSum]] = MappingProxyType({"plain": PlainSum, "shares": ShareSum})
-"""The engines by the names that users give."""
+def make_engine(name: str, cluster: Cluster | None = None) -> SecureSum:
+    """Return the engine that users call by this name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ENGINES`.
+    cluster : Cluster, optional
+        The parties that tf-encrypted runs on; without one, it plays them in this process.
+
+    Raises
+    ------
+    DataError
+        If there is no such engine, or it does not run on a cluster.
+    MissingExtra
+        If the extra ``federated`` is not installed.
+
+    Examples
+    --------
+    >>> make_engine("plain")
+    <privwiz.federated.secure.PlainSum object at ...>
+    >>> make_engine("trust-me")
+    Traceback (most recent call last):
+    privwiz.errors.DataError: there is no secure sum 'trust-me'; they are plain, shares, tfe-pond, tfe-securenn, tfe-aby3
+    """
+    if name not in ENGINES:
+        raise DataError(f"there is no secure sum {name!r}; they are {', '.join(ENGINES)}")
+    if cluster is None:
+        return ENGINES[name]()
+    if name not in _ON_TFE:
+        raise DataError(f"the secure sum {name!r} runs in one process; a cluster is for {', '.join(_ON_TFE)}")
+    return _ON_TFE[name](cluster=cluster)
+
+
+def _tfe(protocol: str, cluster: Cluster | None = None) -> SecureSum:
+    from privwiz.federated.tfe import TfeSum
+
+    return TfeSum(protocol, cluster=cluster)
+
+
+_ON_TFE = {f"tfe-{protocol}": partial(_tfe, protocol) for protocol in ("pond", "securenn", "aby3")}
+
+ENGINES: Mapping[str, Callable[[], SecureSum]] = MappingProxyType({"plain": PlainSum, "shares": ShareSum, **_ON_TFE})
+"""The engines by the names that users give, each in this process."""
 
 
 def _running(plan: RoundPlan | None) -> RoundPlan:

@@ -1,13 +1,14 @@
-"""What a device sends: three shares of its update, each meaningless without the other two.
+"""What a device sends: three shares of its update (for some protocols two), each meaningless without the others.
 
-The first two shares are ChaCha20 key streams (RFC 8439) of fresh 32-byte seeds, and only the seeds are sent; the third is the
-encoded update minus both. Whoever lacks one of the three sees uniformly random numbers, whatever the update: perfectly so
-without a seed's stream, and as surely as ChaCha20 cannot be told from randomness otherwise.
+All shares but the last are ChaCha20 key streams (RFC 8439) of fresh 32-byte seeds, and only the seeds are sent; the last is the
+encoded update minus all of them. Whoever lacks one share sees uniformly random numbers, whatever the update: perfectly so
+without the last one, and as surely as ChaCha20 cannot be told from randomness otherwise.
 """
 
 import hashlib
 import os
 import struct
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from privwiz.federated.rounds import PARTIES, RoundPlan
 
 __all__ = [
     "SEED_BYTES",
+    "Seeds",
     "ShareMessage",
     "check_message",
     "expand",
@@ -26,9 +28,13 @@ __all__ = [
     "make_shares",
     "share_of",
     "share_update",
+    "share_updates",
 ]
 
 SEED_BYTES = 32
+
+Seeds = Callable[[], tuple[bytes, ...]]
+"""Gives the seeds of one update, one fewer than its shares, each time it is called: `fresh_seeds` outside of tests."""
 
 _VERSION = 1
 _HEADER = struct.Struct("<BBQQI")
@@ -43,11 +49,11 @@ class ShareMessage:
     ----------
     round_id, device : int
     aggregator : int
-        From 0 to 2: whom it is for.
+        From 0 up: whom it is for.
     length : int
         Numbers in the update.
     payload : bytes
-        A seed for aggregators 0 and 1, ``length`` little-endian 64-bit integers for aggregator 2.
+        ``length`` little-endian 64-bit integers for the last aggregator (2, unless the protocol has two), a seed for the others.
     digest : bytes
         Of all the others (`digest_of`): shows damage and mix-ups. It holds no secret, so whoever alters a message on purpose can
         alter the digest too; against that, the transport has to be authenticated.
@@ -89,9 +95,9 @@ class ShareMessage:
         return _header(self.round_id, self.device, self.aggregator, self.length)
 
 
-def fresh_seeds() -> tuple[bytes, ...]:
-    """Seeds for one update, from the operating system. They are used once."""
-    return tuple(os.urandom(SEED_BYTES) for _ in range(PARTIES - 1))
+def fresh_seeds(parties: int = PARTIES) -> tuple[bytes, ...]:
+    """Seeds for one update in so many shares, from the operating system. They are used once."""
+    return tuple(os.urandom(SEED_BYTES) for _ in range(parties - 1))
 
 
 def expand(seed: bytes, length: int) -> Ring:
@@ -112,12 +118,13 @@ def expand(seed: bytes, length: int) -> Ring:
         raise MissingExtra("secret sharing", "federated") from None
     if len(seed) != SEED_BYTES:
         raise SumRefused(f"a seed has {len(seed)} bytes; it must have {SEED_BYTES}")
-    stream = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor().update(bytes(8 * length))
-    return np.frombuffer(stream, "<u8").astype(np.uint64, copy=False)
+    stream = np.empty(length, "<u8")
+    Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor().update_into(bytes(8 * length), stream.view(np.uint8).data)
+    return stream.astype(np.uint64, copy=False)
 
 
 def make_shares(code: Ring, seeds: tuple[bytes, ...]) -> tuple[Ring, ...]:
-    """Split ring elements into three shares whose sum they are; the first two are the streams of the seeds.
+    """Split ring elements into shares whose sum they are, one more than there are seeds; the others are the seeds' streams.
 
     >>> shares = make_shares(np.array([7], np.uint64), fresh_seeds())
     >>> sum(shares)
@@ -154,29 +161,55 @@ def share_update(
     """
     plan.check_device(device)
     plan.check_update(update)
-    *_, last = make_shares(encode(update, plan.bound, plan.fraction_bits), seeds)
-    payloads = (*seeds, last.astype("<u8", copy=False).tobytes())
-    return tuple(_addressed(plan, device, index, payload) for index, payload in enumerate(payloads))
+    return _messages(plan, device, encode(update, plan.bound, plan.fraction_bits), seeds)
 
 
-def check_message(message: ShareMessage) -> None:
+def share_updates(
+    plan: RoundPlan, devices: Sequence[int], updates: npt.NDArray[np.floating], seeds: Seeds
+) -> Iterator[tuple[ShareMessage, ...]]:
+    """Do what `share_update` does for many devices, in the same order; all are checked before the first is shared.
+
+    Parameters
+    ----------
+    plan : RoundPlan
+    devices : sequence of int
+    updates : float array of shape (devices, plan.length)
+    seeds : Seeds
+
+    Raises
+    ------
+    SumRefused, DataError
+        As `share_update`, and if a device comes twice.
+    """
+    numbers = plan.check_batch(devices, updates, frozenset())
+    codes = encode(updates, plan.bound, plan.fraction_bits)
+    return (_messages(plan, device, code, seeds()) for device, code in zip(numbers, codes, strict=True))
+
+
+def check_message(message: ShareMessage, parties: int = PARTIES) -> None:
     """Raise `SumRefused` if the payload is not of the promised length, or does not fit its digest."""
-    size = SEED_BYTES if _is_seed(message) else 8 * message.length
+    size = SEED_BYTES if _is_seed(message, parties) else 8 * message.length
     if len(message.payload) != size:
         raise SumRefused(f"a share of device {message.device} has {len(message.payload)} bytes; it must have {size}")
     if message.digest != message.digest_of():
         raise SumRefused(f"a share of device {message.device} does not fit its digest: it was damaged or altered")
 
 
-def share_of(message: ShareMessage) -> Ring:
-    """The share that a checked message stands for."""
-    if _is_seed(message):
+def share_of(message: ShareMessage, parties: int = PARTIES) -> Ring:
+    """The share that a checked message stands for, where an update is split in so many."""
+    if _is_seed(message, parties):
         return expand(message.payload, message.length)
     return np.frombuffer(message.payload, "<u8").astype(np.uint64, copy=False)
 
 
-def _is_seed(message: ShareMessage) -> bool:
-    return message.aggregator < PARTIES - 1
+def _is_seed(message: ShareMessage, parties: int) -> bool:
+    return message.aggregator < parties - 1
+
+
+def _messages(plan: RoundPlan, device: int, code: Ring, seeds: tuple[bytes, ...]) -> tuple[ShareMessage, ...]:
+    *_, last = make_shares(code, seeds)
+    payloads = (*seeds, last.astype("<u8", copy=False).tobytes())
+    return tuple(_addressed(plan, device, index, payload) for index, payload in enumerate(payloads))
 
 
 def _addressed(plan: RoundPlan, device: int, index: int, payload: bytes) -> ShareMessage:
