@@ -270,15 +270,13 @@ def _import_with_shim() -> None:
         while_v2.glob_stateful_parallelism = "stateless_cond"
     sys.modules["tf_encrypted.convert"] = types.ModuleType("tf_encrypted.convert")
     if find_spec("pkg_resources") is not None:
-        import tf_encrypted
-
         return
     stub = types.ModuleType("pkg_resources")
     stub.DistributionNotFound = LookupError  # type: ignore[attr-defined]
     stub.get_distribution = _no_distribution  # type: ignore[attr-defined]
     sys.modules["pkg_resources"] = stub
     try:
-        import tf_encrypted
+        pass
     finally:
         del sys.modules["pkg_resources"]
 
