@@ -11,13 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from privwiz.circles import find_circles
 from privwiz.cli import main
 from privwiz.prior import Prior
 from privwiz.readers import read_snap_ego_network
-from privwiz.simulate import sample_answers, simulate_policy
-from privwiz.snap import snap_egos
-from privwiz.tables import write_table
 from privwiz.wizard import Wizard
 
 TOWN = Path(__file__).parents[1] / "sample_graphs" / "town"
@@ -186,17 +182,12 @@ def test_a_user_whose_answers_cannot_be_used_is_left_out(few, tmp_path):
 @pytest.mark.slow
 def test_the_real_networks_train_a_prior(ego_facebook, tmp_path):
     """Ten devices of the real networks, labels simulated, train a prior on tf-encrypted that a wizard on one of them loads."""
-    rows = []
-    for ego in snap_egos(ego_facebook):
-        network = read_snap_ego_network(ego_facebook, ego)
-        circles = [circle for circle in find_circles(network) if circle.level == 1]
-        policy = simulate_policy(network, [circle.members for circle in circles], "mixed", 0)
-        rows += [(ego, *cell) for cell in sample_answers(policy, 10)]
-    columns = ("user", "item", "friend", "decision")
-    write_table(tmp_path / "answers.csv", {name: [row[k] for row in rows] for k, name in enumerate(columns)})
+    graph = ["--graph", str(ego_facebook)]
+    told = CliRunner().invoke(main, ["simulate", *graph, "--out", str(tmp_path / "simulated")], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
     out = tmp_path / "prior.json"
-    options = ["train", "--graph", str(ego_facebook), "--answers", str(tmp_path / "answers.csv"), "--secure-sum", "tfe-aby3"]
-    done = CliRunner().invoke(main, [*options, "--rounds", "3", "--out", str(out)], catch_exceptions=False)
+    options = ["--answers", str(tmp_path / "simulated" / "answers.csv"), "--secure-sum", "tfe-aby3", "--rounds", "3"]
+    done = CliRunner().invoke(main, ["train", *graph, *options, "--out", str(out)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     prior = Prior.load(out)
     assert prior.provenance["cohorts"] == {"smallest": 10, "largest": 10}
