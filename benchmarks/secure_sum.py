@@ -1,10 +1,10 @@
 """Secure sums: what each engine costs, beside adding in the open; and how many simulated devices learn per second.
 
-Medians of several runs, in one process, after a first run that does not count. CPU times are those of all threads. Every sum is
-checked: the engines agree bit for bit, and the mean differs from that of floats by less than 1e-6. Rivals in the same run: numpy's
-sum of the same encoded array, and tf-encrypted's own way (`define_private_input` for each device, then `add_n`), which crashes where
-its native op was not built for this very version of TensorFlow. Then the figures are those that were measured once with that op
-built by hand (Pond, eager, one thread, another day: compare orders of magnitude only). "Randomness" is making and
+Medians of several runs, in one process, after a first run that does not count. CPU times are those of all threads. Every sum
+is checked: the engines agree bit for bit, and the mean differs from that of floats by less than 1e-6. Rivals in the same run:
+numpy's sum of the same encoded array, and tf-encrypted's own way (`define_private_input` for each device, then `add_n`), which
+crashes where its native op was not built for this very version of TensorFlow. Then the figures are those that were measured
+once with that op built by hand (Pond, eager, one thread, another day: compare orders of magnitude only). "Randomness" is making and
 expanding the seeds of all devices once; sharing needs it twice, on the device and at the aggregator. Learning is FedAvg with 50
 weights, 30 examples and 5 local steps, beside the plain loop over devices.
 
@@ -80,8 +80,8 @@ def sums(devices: int, length: int) -> Iterator[tuple[str, Times]]:
     yield "numpy's sum of the encoded array", measured(lambda: codes.sum(axis=0, dtype=np.uint64))
     yield "randomness, once", measured(lambda: [expand(seed, length) for _ in updates for seed in fresh_seeds()])
     yield "the three aggregators of `shares` and opening", measured(add_up)
-    for name, start in ENGINES.items():
-        engine = start()
+    for name, make in ENGINES.items():
+        engine = make()
         yield f"`{name}`", measured(lambda engine=engine: round_of(engine))  # type: ignore[misc]
 
 
