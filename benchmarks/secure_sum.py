@@ -4,9 +4,9 @@ Medians of several runs, in one process, after a first run that does not count. 
 is checked: the engines agree bit for bit, and the mean differs from that of floats by less than 1e-6. Rivals in the same run:
 numpy's sum of the same encoded array, and tf-encrypted's own way (`define_private_input` for each device, then `add_n`), which
 crashes where its native op was not built for this very version of TensorFlow. Then the figures are those that were measured
-once with that op built by hand (Pond, eager, one thread, another day: compare orders of magnitude only). "Randomness" is making and
-expanding the seeds of all devices once; sharing needs it twice, on the device and at the aggregator. Learning is FedAvg with 50
-weights, 30 examples and 5 local steps, beside the plain loop over devices.
+once with that op built by hand (Pond, eager, one thread, another day: compare orders of magnitude only). "Randomness" is making
+and expanding the seeds of all devices once; sharing needs it twice, on the device and at the aggregator. Learning is FedAvg with
+50 weights, 30 examples and 5 local steps, beside the plain loop over devices.
 
 Run: ``python benchmarks/secure_sum.py [--sizes 1000x1000,100x10000]``.
 """
