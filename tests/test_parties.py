@@ -232,8 +232,8 @@ KILLING = """
 def test_kill_minus_nine(parties, engines):
     """A party that is killed in the middle of a round loses it: soon, in words, without a partial sum, with the right exit code.
 
-    No new round begins without it. Once it is back, one does; an engine that was connected to its predecessor loses one round. A
-    closed engine leaves no process.
+    No new round begins without it. Once it is back, one does; an engine that was connected to its predecessor loses one round.
+    A closed engine leaves no process.
     """
     victim = parties.processes["server1"]
     process = subprocess.Popen(
