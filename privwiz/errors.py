@@ -1,6 +1,6 @@
 """Every error that privwiz raises on purpose: one root, the meaning in the name, a builtin as second base."""
 
-__all__ = ["DataError", "MissingExtra", "PrivwizError", "SumRefused", "UnknownFriend", "UnknownItem"]
+__all__ = ["DataError", "MissingExtra", "PrivwizError", "SumRefused", "UndefinedModelFnError", "UnknownFriend", "UnknownItem"]
 
 
 class PrivwizError(Exception):
@@ -53,3 +53,10 @@ class MissingExtra(PrivwizError, ImportError):
 
 class SumRefused(PrivwizError, RuntimeError):
     """A secure sum that must not be: too few devices, a share that does not belong, a second sum of one round."""
+
+
+class UndefinedModelFnError(PrivwizError, NotImplementedError):
+    """An owner was to use a hook that its class does not define."""
+
+    def __init__(self, owner: str, hook: str) -> None:
+        super().__init__(f"{owner} defines no {hook}; define it in its class")

@@ -13,7 +13,8 @@ LIBRARY = sorted((ROOT / "privwiz").rglob("*.py"))
 # The files that may import each engine: one, but for scikit-learn, which also trains the shipped prior.
 ENGINES = {
     "cryptography": {"privwiz/federated/shares.py"},
-    "tensorflow": {"privwiz/federated/owners.py"},
+    "keras": set(),
+    "tensorflow": {"privwiz/federated/lazy_tensorflow.py"},
     "tf_encrypted": {"privwiz/federated/tfe.py"},
     "flwr": {"privwiz/federated/flower.py"},
     "pyspark": {"privwiz/spark.py"},
