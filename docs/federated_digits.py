@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from privwiz.federated.cohort_updates import CohortUpdates
+from privwiz.federated.lazy_tensorflow import load_tensorflow
 from privwiz.federated.owners import (
     BaseDataOwner,
     BaseModelOwner,
@@ -38,6 +38,7 @@ from privwiz.federated.owners import (
 )
 from privwiz.federated.secure import ENGINES
 
+tf = load_tensorflow()
 keras = tf.keras
 
 
@@ -194,7 +195,7 @@ def centralised(owners: Sequence[DataOwner], judge: ModelOwner, model: Any, loss
     steps = options.rounds * (options.local_steps if options.reptile else 1)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=options.seed).repeat().batch(together)
     model.compile(keras.optimizers.Adam(0.01), loss)
-    model.fit(batches, steps_per_epoch=steps, verbose=0)
+    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
     predicted = model.predict(judge.validation.x, verbose=0).argmax(axis=1)
     return float(np.mean(predicted == judge.validation.y))
 

@@ -10,7 +10,7 @@ import pytest
 HEAVY = ["cryptography", "flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
 
 IMPORT = "import privwiz"
-FEDERATED = "import privwiz.federated.secure, privwiz.federated.statistics"
+FEDERATED = "import privwiz.federated.owners, privwiz.federated.secure, privwiz.federated.statistics"
 HELP = """
 import contextlib, io, sys
 from privwiz.cli import main

@@ -2,13 +2,16 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from privwiz.errors import MissingExtra
 
-__all__ = ["load_keras", "load_tensorflow", "no_conversion_warnings"]
+__all__ = ["load_keras", "load_tensorflow", "quiet_logger"]
 
 
 def load_tensorflow() -> Any:
@@ -20,10 +23,10 @@ def load_tensorflow() -> Any:
         If the extra ``federated`` is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    if "tensorflow" not in sys.modules and find_spec("tensorflow") is None:
+        raise MissingExtra("training a Keras model", "federated")
+    with _silence() if "tensorflow" not in sys.modules else nullcontext():
         import tensorflow as tf
-    except ImportError:
-        raise MissingExtra("training a Keras model", "federated") from None
     return tf
 
 
@@ -33,8 +36,8 @@ def load_keras() -> Any:
 
 
 @contextmanager
-def no_conversion_warnings() -> Iterator[None]:
-    """Keep `tf.vectorized_map` from telling users which of its operations take a loop: the result is the same."""
+def quiet_logger() -> Iterator[None]:
+    """Keep TensorFlow from telling users what concerns its developers: which operations take a loop, which names are old."""
     logger: logging.Logger = load_tensorflow().get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -42,3 +45,17 @@ def no_conversion_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let nothing come out on standard error: TensorFlow's libraries write there before any setting can stop them."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

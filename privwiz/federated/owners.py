@@ -4,6 +4,7 @@ What the federated-learning example of TF Encrypted offers, by the same names; d
 owners of a training are objects of one process here: a simulation, which shows that the training works and protects nobody.
 """
 
+import json
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -259,11 +260,14 @@ class BaseModelOwner:
         for owner in owners:
             if owner.replica.layout != self.layout:
                 raise DataError(f"the data owner {owner.name!r} has a model of other weights than the model owner")
+        local = {id(owner.replica): owner.optimizer for owner in owners}
         return {
             "seed": seed,
             "sums": sums,
             "weights": [list(shape) for shape in self.layout.shapes],
-            "data owners": [[owner.name, len(owner.examples)] for owner in owners],
+            "data owners": [[owner.name, len(owner.examples), owner.batch_size] for owner in owners],
+            "optimizer": _settings(self.optimizer),
+            "local optimizers": [_settings(optimizer) for optimizer in local.values()],
         }
 
     def _resume(self, checkpoint: FilePath | None, terms: Mapping[str, Any]) -> History | None:
@@ -355,6 +359,12 @@ def evaluate_classifier(model_owner: BaseModelOwner) -> dict[str, float]:
     true = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
     loss = load_tensorflow().reduce_mean(model_owner.loss(data.y, predicted))
     return {"loss": float(loss), "accuracy": float(np.mean(predicted.argmax(axis=1) == true))}
+
+
+def _settings(optimizer: Any) -> Any:
+    """Settings of an optimizer, as JSON reads them back."""
+    settings = {"kind": type(optimizer).__name__, **optimizer.get_config(), "name": None}
+    return json.loads(json.dumps(settings, default=str))
 
 
 def _share_replicas(owners: Sequence[BaseDataOwner]) -> None:

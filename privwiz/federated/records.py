@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.errors import DataError
-from privwiz.federated.lazy_tensorflow import load_tensorflow
+from privwiz.federated.lazy_tensorflow import load_tensorflow, quiet_logger
 from privwiz.files import FilePath, reading, writing
 
 __all__ = [
@@ -111,8 +111,26 @@ def record_files(files: FilePath | Sequence[FilePath]) -> list[str]:
 
 
 def open_records(files: Sequence[FilePath]) -> Any:
-    """Open TFRecord files as one ``tf.data.Dataset`` of serialised records."""
-    return load_tensorflow().data.TFRecordDataset([str(path) for path in files])
+    """Read TFRecord files as one ``tf.data.Dataset`` of serialised records, which are held in memory.
+
+    Raises
+    ------
+    DataError
+        If a file holds no record, or a damaged one.
+    """
+    tf = load_tensorflow()
+    records: list[bytes] = []
+    for path in files:
+        before = len(records)
+        try:
+            with quiet_logger():
+                # A tf.data.TFRecordDataset takes hundreds of times as long to set up, for each of many simulated owners.
+                records.extend(tf.compat.v1.io.tf_record_iterator(str(path)))
+        except tf.errors.OpError as error:
+            raise DataError(f"record {len(records) - before + 1} is damaged: {error.message}", source=str(path)) from None
+        if len(records) == before:
+            raise DataError("the file holds no record", source=str(path))
+    return tf.data.Dataset.from_tensor_slices(np.array(records, object))
 
 
 def parse_records(records: Any) -> Any:
@@ -124,14 +142,9 @@ def parse_records(records: Any) -> Any:
         If there is no record, or one is damaged, of another kind, or of another type or shape than the first.
     """
     tf = load_tensorflow()
-    examples: list[tuple[Array, Array]] = []
-    try:
-        examples.extend(_parsed(tf, record) for record in records.as_numpy_iterator())
-    except (DataError, tf.errors.OpError) as error:
-        reason = error.message if isinstance(error, tf.errors.OpError) else error
-        raise DataError(f"record {len(examples) + 1}: {reason}") from None
+    examples = [_parsed(tf, record, number) for number, record in enumerate(records.as_numpy_iterator(), start=1)]
     if not examples:
-        raise DataError("the TFRecord files hold no record")
+        raise DataError("there is no record to read")
     for number, example in enumerate(examples, start=1):
         found, first = ([(part.dtype, part.shape) for part in pair] for pair in (example, examples[0]))
         if found != first:
@@ -216,7 +229,7 @@ def batches(examples: LocalExamples, size: int, rng: np.random.Generator) -> Ite
         yield examples.x[taken], examples.y[taken]
 
 
-def _parsed(tf: Any, record: bytes) -> tuple[Array, Array]:
+def _parsed(tf: Any, record: bytes, number: int) -> tuple[Array, Array]:
     """Read x and y of one record."""
     from google.protobuf.message import DecodeError
 
@@ -226,7 +239,7 @@ def _parsed(tf: Any, record: bytes) -> tuple[Array, Array]:
         tensors = [features[name].bytes_list.value[0] for name in ("x", "y")]
         x, y = (tf.make_ndarray(tf.make_tensor_proto(0).FromString(tensor)) for tensor in tensors)
     except IndexError:
-        raise DataError(f"there is no feature 'x' or no feature 'y'; {foreign}") from None
+        raise DataError(f"record {number} has no feature 'x' or no feature 'y'; {foreign}") from None
     except (DecodeError, TypeError, ValueError) as error:
-        raise DataError(f"this is not a tf.train.Example of tensors ({error}); {foreign}") from None
+        raise DataError(f"record {number} is not a tf.train.Example of tensors ({error}); {foreign}") from None
     return x, y

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.errors import DataError
-from privwiz.federated.lazy_tensorflow import load_keras, load_tensorflow, no_conversion_warnings
+from privwiz.federated.lazy_tensorflow import load_keras, load_tensorflow, quiet_logger
 from privwiz.federated.weight_layout import WeightLayout
 
 __all__ = ["Lanes", "Replica", "copy_of_model", "copy_of_optimizer", "layout_of"]
@@ -153,7 +153,7 @@ class Lanes:
         """Gradients of every owner at the common weights, and changes of its statistics; each with a leading axis of owners."""
         owners = len(x)
         moving = self._begin(weights, seeds)
-        with no_conversion_warnings():
+        with quiet_logger():
             found, moving = self._first(moving, self._filled(x), self._filled(y))
         return [array.numpy()[:owners] for array in found], self._state_change(moving, weights, owners)
 
@@ -163,7 +163,7 @@ class Lanes:
         """Changes of every owner's weights after these local steps, and of its statistics."""
         owners = len(steps[0][0])
         moving = self._begin(weights, seeds)
-        with no_conversion_warnings():
+        with quiet_logger():
             for number, (x, y) in enumerate(steps):
                 gradients = self._later if number else self._first
                 found, moving = gradients(moving, self._filled(x), self._filled(y))
@@ -260,13 +260,24 @@ def copy_of_optimizer(optimizer: Any) -> Any:
 def layout_of(model: Any) -> WeightLayout:
     """Find out which weights of a model travel."""
     every = {id(variable): position for position, variable in enumerate(model.weights)}
-    thawed = copy_of_model(model)
-    thawed.trainable = True
-    could_train = {id(variable) for variable in thawed.trainable_weights}
-    frozen = {position for position, variable in enumerate(thawed.weights) if id(variable) in could_train}
-    state = (every[id(variable)] for variable in model.non_trainable_weights if "float" in str(variable.dtype))
+    state = [every[id(variable)] for variable in model.non_trainable_weights if "float" in str(variable.dtype)]
+    frozen = _frozen(model) if state else frozenset()
     return WeightLayout(
         shapes=tuple(tuple(variable.shape) for variable in model.weights),
         trainable=tuple(every[id(variable)] for variable in model.trainable_variables),
         state=tuple(position for position in state if position not in frozen),
     )
+
+
+def _frozen(model: Any) -> frozenset[int]:
+    """Positions of weights that would train if every layer did; those of frozen layers are among them, statistics are not."""
+    thawed = copy_of_model(model)
+    _thaw(thawed)
+    could_train = {id(variable) for variable in thawed.trainable_weights}
+    return frozenset(position for position, variable in enumerate(thawed.weights) if id(variable) in could_train)
+
+
+def _thaw(layer: Any) -> None:
+    layer.trainable = True
+    for part in getattr(layer, "layers", ()):
+        _thaw(part)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.errors import DataError
-from privwiz.files import FilePath, writing
+from privwiz.files import FilePath, reading, writing
 
 __all__ = ["Checkpoint", "History", "RoundRecord", "load_checkpoint", "save_checkpoint"]
 
@@ -120,8 +120,10 @@ def load_checkpoint(folder: FilePath) -> Checkpoint | None:
     path = Path(folder, _FILE)
     if not path.exists():
         return None
+    with reading(path) as file:
+        whole = file.read()
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(whole), allow_pickle=False) as archive:
             head = json.loads(str(archive["head"]))
             weights, optimizer = (
                 tuple(archive[f"{kind}_{position}"] for position in range(sum(name.startswith(kind) for name in archive.files)))
@@ -130,7 +132,7 @@ def load_checkpoint(folder: FilePath) -> Checkpoint | None:
         version, terms, history = head["version"], head["terms"], head["history"]
         rounds = tuple(RoundRecord(**record) for record in history["rounds"])
         before = history["before"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         raise DataError(
             "this is not a checkpoint of a training, or a damaged one; begin in another folder", source=str(path)
         ) from None
