@@ -119,7 +119,7 @@ def arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=100, metavar="N", help="(100)")
     add("--evaluate-every", type=int, default=10, metavar="N", help="rounds between evaluations; 0 is never (10)")
     add("--learning-rate", type=float, metavar="RATE", help="of the model owner (0.01; 1 with --reptile)")
-    add("--local-learning-rate", type=float, default=0.1, metavar="RATE", help="of local steps, with --reptile (0.1)")
+    add("--local-learning-rate", type=float, default=0.3, metavar="RATE", help="of local steps, with --reptile (0.3)")
     add("--reptile", action="store_true", help="take local steps instead of single gradients")
     add("--local-steps", type=int, default=3, metavar="N", help="with --reptile (3)")
     add("--batch-size", type=int, default=32, metavar="N", help="(32)")
