@@ -144,7 +144,7 @@ def test_another_gradient_can_be_stepped_along(folder):
 )
 def test_optimizers_that_would_mix_owners_are_refused(folder, optimizer):
     """An optimizer that looks at whole variables trains one owner after the other, never owners at once."""
-    assert not Lanes.fit(optimizer)
+    assert not Lanes.admits(optimizer)
     with pytest.raises(DataError, match="leave out cohort_model_fn"):
         reptile_cohort_fn(owners_of(folder, MODELS["dense"](), optimizer))
 

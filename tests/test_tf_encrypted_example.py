@@ -25,7 +25,8 @@ weight_layout""".split()
 
 def rows(text):
     """Return the cells of every row below the head of a table."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
+    comparison = text[text.index("## What the example has") :]
+    lines = [line for line in comparison.splitlines() if line.startswith("|")]
     return [
         [cell.strip() for cell in line.strip("|").split("|")] for line in lines if not re.match(r"\|(---|.*\| test \|$)", line)
     ]

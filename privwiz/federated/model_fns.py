@@ -53,7 +53,7 @@ def reptile_cohort_fn(data_owners: Sequence[BaseDataOwner], iterations: int = 3)
         If the local optimizer looks at a variable as a whole (clipping of norms, averages of weights, Lamb, Adafactor, Muon).
     """
     first, lanes = data_owners[0], data_owners[0].replica.lanes(len(data_owners))
-    if not Lanes.fit(first.optimizer):
+    if not Lanes.admits(first.optimizer):
         name = type(first.optimizer).__name__
         raise DataError(f"the local optimizer {name}, as it is set, cannot train owners at once; leave out cohort_model_fn")
     steps = [_stacked(data_owners) for _ in range(_positive(iterations))]

@@ -142,7 +142,7 @@ class Lanes:
         self._change = tf.function(self._change_now, autograph=False)
 
     @staticmethod
-    def fit(optimizer: Any) -> bool:
+    def admits(optimizer: Any) -> bool:
         """Whether an optimizer treats every number by itself, so that lanes do not mix."""
         clips = (getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm"))
         return type(optimizer).__name__ in _ELEMENTWISE and not any(clips) and not getattr(optimizer, "use_ema", False)
