@@ -7,10 +7,22 @@ import sys
 import pytest
 
 # igraph is a core dependency, but importing it loads matplotlib wherever that is installed.
-HEAVY = ["cryptography", "flask", "flwr", "igraph", "matplotlib", "pandas", "pyarrow", "pyspark", "tensorflow", "tf_encrypted"]
+HEAVY = [
+    "cryptography",
+    "dp_accounting",
+    "flask",
+    "flwr",
+    "igraph",
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "pyspark",
+    "tensorflow",
+    "tf_encrypted",
+]
 
 IMPORT = "import privwiz"
-FEDERATED = "import privwiz.federated.secure, privwiz.federated.statistics"
+FEDERATED = "import privwiz.federated.accounting, privwiz.federated.secure, privwiz.federated.statistics"
 HELP = """
 import contextlib, io, sys
 from privwiz.cli import main

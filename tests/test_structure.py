@@ -13,6 +13,7 @@ LIBRARY = sorted((ROOT / "privwiz").rglob("*.py"))
 # The files that may import each engine: one, but for scikit-learn, which also trains the shipped prior.
 ENGINES = {
     "cryptography": {"privwiz/federated/shares.py"},
+    "dp_accounting": {"privwiz/federated/accounting.py"},
     "tensorflow": {"privwiz/federated/owners.py", "privwiz/federated/tfe.py"},
     "tf_encrypted": {"privwiz/federated/tfe.py"},
     "flwr": {"privwiz/federated/flower.py"},

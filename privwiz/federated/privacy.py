@@ -3,28 +3,39 @@
 The noise is a discrete Gaussian, drawn exactly, in integers, from the operating system's randomness [1]_. Independent discrete
 Gaussian noise of variance s^2 on every coordinate of an integer sum with L2 sensitivity D gives (D / s)^2 / 2 zero-concentrated
 differential privacy (the multivariate theorem of [1]_). Every aggregator adds noise of the full size, so one honest aggregator
-suffices, and no device that drops out takes noise with it. There is no accounting over rounds here yet.
+suffices, and no device that drops out takes noise with it. What all rounds together give away is reckoned in
+`privwiz.federated.accounting`.
 
 References
 ----------
 .. [1] C. Canonne, G. Kamath, T. Steinke (2020). The Discrete Gaussian for Differential Privacy. NeurIPS. arXiv:2004.00010
+.. [2] C. Karney (2016). Sampling Exactly from the Normal Distribution. ACM Transactions on Mathematical Software 42(1).
+   doi:10.1145/2710016
 """
 
 import math
+import os
 import secrets
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 
 from privwiz.errors import DataError
-from privwiz.federated.fixed_point import FRACTION_BITS, Ring, largest_code, to_ring
+from privwiz.federated.fixed_point import FRACTION_BITS, HALF_RING, Ring, largest_code, to_ring
 
 __all__ = ["RandBelow", "clip", "discrete_gaussian", "noise", "noise_variance", "sensitivity"]
 
 RandBelow = Callable[[int], int]
 """A source of randomness: a whole number from 0 up to and without n, all alike. `secrets.randbelow` outside of tests: whoever can
 predict it can take the noise away."""
+
+_Factor = tuple[npt.NDArray[np.uint64], int]
+"""Numerators, one for each number that is drawn, and their denominator: fractions from 0 to 1."""
+
+_BATCH = 2**16
+"""Candidates drawn at once: enough to hide the cost of a call, few enough to stay in a few megabytes."""
 
 _ROUNDING = 1e-12
 """A clipped update is this much shorter than the bound, so that no rounding of floats takes it beyond."""
@@ -72,6 +83,8 @@ def sensitivity(bound: float, length: int, fraction_bits: int = FRACTION_BITS) -
 def noise_variance(multiplier: float, bound: float, length: int, fraction_bits: int = FRACTION_BITS) -> int:
     """Variance, in squared ring units, of noise whose standard deviation is ``multiplier`` times the `sensitivity`.
 
+    The standard deviation is rounded up to a whole number, for which `noise` is fast.
+
     Raises
     ------
     DataError
@@ -80,14 +93,24 @@ def noise_variance(multiplier: float, bound: float, length: int, fraction_bits: 
     if not 0 <= multiplier < math.inf:
         raise DataError(f"the noise multiplier is {multiplier!r}; it must be a finite number from 0 up")
     largest_code(bound, fraction_bits)
-    return math.ceil((multiplier * sensitivity(bound, length, fraction_bits)) ** 2)
+    return math.ceil(multiplier * sensitivity(bound, length, fraction_bits)) ** 2
 
 
 def noise(length: int, variance: int, randbelow: RandBelow = secrets.randbelow) -> Ring:
-    """One aggregator's noise: independent `discrete_gaussian` integers modulo 2^64; zeros for variance 0."""
+    """One aggregator's noise: independent `discrete_gaussian` integers modulo 2^64; zeros for variance 0.
+
+    Many at once if the variance is a square, as those of `noise_variance` are; one by one otherwise. Both are exact.
+    """
     if variance == 0:
         return np.zeros(length, np.uint64)
-    return to_ring([discrete_gaussian(variance, randbelow) for _ in range(length)])
+    deviation = math.isqrt(variance)
+    if deviation**2 != variance or deviation >= HALF_RING:
+        return to_ring([discrete_gaussian(variance, randbelow) for _ in range(length)])
+    drawn = np.zeros(0, np.uint64)
+    while len(drawn) < length:
+        candidates = min(9 * (length - len(drawn)) // 4 + 64, _BATCH)  # about 49 % of them are kept
+        drawn = np.append(drawn, _many_discrete_gaussians(candidates, deviation, randbelow))
+    return drawn[:length]
 
 
 def discrete_gaussian(variance: int, randbelow: RandBelow = secrets.randbelow) -> int:
@@ -107,6 +130,67 @@ def discrete_gaussian(variance: int, randbelow: RandBelow = secrets.randbelow) -
         drawn = _discrete_laplace(scale, randbelow)
         if _happens_exp((abs(drawn) * scale - variance) ** 2, 2 * variance * scale**2, randbelow):
             return drawn
+
+
+def _many_discrete_gaussians(candidates: int, deviation: int, randbelow: RandBelow) -> Ring:
+    """Draw integers modulo 2^64: as many as are kept of so many candidates (Algorithm D of [2]_ above, on integers).
+
+    With s the deviation, a candidate is k s + j, 0 <= j < s, with a sign. Each k comes with a probability in proportion to
+    exp(-k / 2), and the candidate is kept with probability exp(-k (k - 1) / 2) exp(-k j / s) exp(-(j / s)^2 / 2): together, as
+    often as exp(-(k s + j)^2 / (2 s^2)) says.
+    """
+    kept, whole = np.ones(candidates, np.bool_), np.zeros(candidates, np.int64)
+    going = np.arange(candidates)
+    for k in count():
+        going = going[_each_happens_exp(going, [], 2, randbelow)]
+        if not going.size:
+            break
+        whole[going] += 1
+        for _ in range(k):
+            kept[going] = _each_happens_exp(going, [], 1, randbelow)
+            going = going[kept[going]]
+    remainder = _draw(deviation, candidates, randbelow)
+    negative = _draw(2, candidates, randbelow) == 1
+    kept &= ~(negative & (whole == 0) & (remainder == 0))  # else 0 would come twice
+    part = (remainder, deviation)
+    rows = np.flatnonzero(kept)
+    kept[rows] = _each_happens_exp(rows, [part, part], 2, randbelow)
+    for k in range(whole.max(initial=0)):
+        rows = np.flatnonzero(kept & (whole > k))
+        kept[rows] = _each_happens_exp(rows, [part], 1, randbelow)
+    size = whole.astype(np.uint64) * np.uint64(deviation) + remainder
+    return np.where(negative, -size, size)[kept]
+
+
+def _each_happens_exp(
+    rows: npt.NDArray[np.intp], factors: list[_Factor], divisor: int, randbelow: RandBelow
+) -> npt.NDArray[np.bool_]:
+    """For each row, be true with probability exp(-product of its factors / divisor): `_happens_exp`, many at once."""
+    happens = np.ones(rows.size, np.bool_)
+    going = np.arange(rows.size)
+    for k in count(1):
+        for numerators, denominator in factors:
+            going = going[_draw(denominator, going.size, randbelow) < numerators[rows[going]]]
+        going = going[_draw(divisor * k, going.size, randbelow) == 0]
+        if not going.size:
+            break
+        happens[going] ^= True
+    return happens
+
+
+def _draw(below: int, size: int, randbelow: RandBelow) -> Ring:
+    """So many whole numbers from 0 up to and without ``below``, all alike; in bulk where the operating system is their source."""
+    if randbelow is not secrets.randbelow:
+        return np.array([randbelow(below) for _ in range(size)], np.uint64)
+    even = 2**64 - 2**64 % below  # numbers from here up would make some remainders likelier
+    drawn = _random_words(size)
+    while (beyond := np.flatnonzero(drawn > even - 1)).size:
+        drawn[beyond] = _random_words(beyond.size)
+    return drawn % np.uint64(below)
+
+
+def _random_words(size: int) -> Ring:
+    return np.frombuffer(bytearray(os.urandom(8 * size)), np.uint64)
 
 
 def _discrete_laplace(scale: int, randbelow: RandBelow) -> int:
