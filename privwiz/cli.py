@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """The command line: ``privwiz circles | ask | label | evaluate | train | show | diff | export | simulate | completion``.
+=======
+"""The command line: ``privwiz circles | ask | label | evaluate | show | diff | export | simulate | party | completion``.
+>>>>>>> tfe
 
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.
@@ -16,6 +20,7 @@ from privwiz.commands.completion import completion
 from privwiz.commands.evaluate import evaluate
 from privwiz.commands.label import label
 from privwiz.commands.options import keep_indented
+from privwiz.commands.party import party
 from privwiz.commands.policies import diff, export, show
 from privwiz.commands.simulate import simulate
 from privwiz.commands.train import train
@@ -61,5 +66,9 @@ def main() -> None:
     """
 
 
+<<<<<<< HEAD
 for _command in (ask, label, evaluate, train, circles, show, diff, export, simulate, completion):
+=======
+for _command in (ask, label, evaluate, circles, show, diff, export, simulate, party, completion):
+>>>>>>> tfe
     main.add_command(_command)

@@ -1,6 +1,6 @@
 """Every error that privwiz raises on purpose: one root, the meaning in the name, a builtin as second base."""
 
-__all__ = ["DataError", "MissingExtra", "PrivwizError", "SumRefused", "UnknownFriend", "UnknownItem"]
+__all__ = ["DataError", "MissingExtra", "PartyLost", "PrivwizError", "SumRefused", "UnknownFriend", "UnknownItem"]
 
 
 class PrivwizError(Exception):
@@ -53,3 +53,7 @@ class MissingExtra(PrivwizError, ImportError):
 
 class SumRefused(PrivwizError, RuntimeError):
     """A secure sum that must not be: too few devices, a share that does not belong, a second sum of one round."""
+
+
+class PartyLost(SumRefused):
+    """A party of a secure sum that does not answer: the round is lost, and nothing of it was opened."""

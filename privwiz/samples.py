@@ -29,8 +29,9 @@ def write_samples(directory: FilePath) -> None:
     """Write the sample networks, all cut from one simulated community of 2,000 people.
 
     ``town/`` holds the whole ego networks of the main user and five others, of different size, as tables; their policies
-    and ten answers for each item (regime "mixed"); and ``many_answers``, those of sixty more, to train on. ``small.graphml`` and ``small.json`` hold the group of the main user
-    that is nearest to 30 people. ``snap/`` holds the ego network of a user with about 100 friends as SNAP publishes them.
+    and ten answers for each item (regime "mixed"); and ``many_answers``, those of sixty more, to train on. ``small.graphml``
+    and ``small.json`` hold the group of the main user that is nearest to 30 people. ``snap/`` holds the ego network of a user
+    with about 100 friends as SNAP publishes them.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from privwiz.federated.cluster import PLAYERS, Cluster
 from privwiz.federated.privacy import noise
 from privwiz.federated.rounds import RoundPlan
 from privwiz.federated.secure import ENGINES, PlainSum, ShareSum, make_engine
-from privwiz.federated.tfe import PROTOCOLS, TfeSum
+from privwiz.federated.tfe_sum import PROTOCOLS, TfeSum
 
 PLAN = RoundPlan(1, cohort=frozenset(range(12)), length=4, bound=100.0)
 NOISES = {"plain": 3, "shares": 3, "tfe-pond": 2, "tfe-securenn": 2, "tfe-aby3": 3}

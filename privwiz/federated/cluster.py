@@ -81,7 +81,8 @@ class Cluster:
         """Host and port of a player."""
         text = self.addresses[name]
         host, _, port = text.rpartition(":")
-        if not host or ":" in host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 2**16:
+        usable = host not in ("", "0.0.0.0") and ":" not in host  # noqa: S104 - refused, because nobody can connect to it
+        if not usable or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 2**16:
             raise DataError(f"the address of {name!r} is {text!r}; it must be HOST:PORT, such as 10.0.0.1:4440")
         return host, int(port)
 

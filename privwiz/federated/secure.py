@@ -2,8 +2,9 @@
 
 All engines keep one protocol and open the same ring sum, bit for bit. `PlainSum` sees every update: it is the oracle. `ShareSum`
 plays the devices, the three aggregators and the model owner in one process: it shows that the protocol works and what it costs.
-As one process holds everything, it protects nobody; that takes three operators, each with an `Aggregator` of its own. With the
-names that begin with ``tfe``, tf-encrypted holds and adds the shares (`privwiz.federated.tfe`), in one process or on a `Cluster`.
+As one process holds everything, it protects nobody; that takes three operators, each with an `Aggregator` of its own. With a
+name that begins with ``tfe``, tf-encrypted holds and adds the shares (`privwiz.federated.tfe_sum`), in this process or on a
+`Cluster`.
 """
 
 import secrets
@@ -183,7 +184,7 @@ def make_engine(name: str, cluster: Cluster | None = None) -> SecureSum:
 
 
 def _tfe(protocol: str, cluster: Cluster | None = None) -> SecureSum:
-    from privwiz.federated.tfe import TfeSum
+    from privwiz.federated.tfe_sum import TfeSum
 
     return TfeSum(protocol, cluster=cluster)
 

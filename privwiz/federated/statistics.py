@@ -122,11 +122,11 @@ def empirical_bayes(
     def client_updates(state: GaussianPrior, batch: ExampleBatch) -> PosteriorMoments:
         c, items, d = len(batch.size), *state.mean.shape
         change, second = np.zeros((c, items, d)), np.zeros((c, d, d))
-        spread = batch.features @ state.covariance
-        kernel = spread @ batch.features.transpose(0, 2, 1)
         for j, mean in enumerate(state.mean):
-            label, said = batch.stated[:, :, j] / 2, batch.stated[:, :, j] != 0
-            offset = np.where(said, batch.features @ mean, 0.0)
+            features, label = _labelled(batch, j)
+            said, offset = label != 0, features @ mean
+            spread = features @ state.covariance
+            kernel = spread @ features.transpose(0, 2, 1)
             dual = _modes(kernel, offset, label, said)
             weight = np.where(said, curvature(offset + (kernel @ dual[:, :, None])[:, :, 0]), 0.0)
             change[:, j] = (dual[:, None, :] @ spread)[:, 0]
@@ -207,6 +207,15 @@ def standardisation(least: float = 1e-3) -> Algorithm[Standardisation, FeatureMo
         return FeatureMoments(np.zeros(()), np.zeros_like(state.center), np.zeros_like(state.center))
 
     return Algorithm(nothing, client_update, client_updates, server_update)
+
+
+def _labelled(batch: ExampleBatch, item: int) -> tuple[Floats, Floats]:
+    """Features of the friends about whom something was said of this item, and half the labels; zeros where it is filled up."""
+    stated = batch.stated[:, :, item]
+    width = int(np.count_nonzero(stated, axis=1).max())
+    rows = np.argsort(stated == 0, axis=1, kind="stable")[:, :width]
+    label = np.take_along_axis(stated, rows, axis=1) / 2
+    return np.where(label[:, :, None] != 0, np.take_along_axis(batch.features, rows[:, :, None], axis=1), 0.0), label
 
 
 def _modes(kernel: Floats, offset: Floats, label: Floats, said: npt.NDArray[np.bool_]) -> Floats:

@@ -1,194 +1,59 @@
-"""Secure sums on tf-encrypted: it holds the shares on its players, adds them, and opens the sum to the model owner.
+"""tf-encrypted: adding shares on its servers, opening the sum to the model owner, and being one of its parties.
 
-Only adding is asked of tf-encrypted. The devices make the shares (`privwiz.federated.shares`), so its own randomness, which
-without a native op is none that cryptography could use, is never part of a sum. Shares are stacked, a block of devices at a time;
-of each block its players keep the sum, so that memory does not grow with the number of devices.
-
-Without a cluster, all players are in this process: a simulation that shows that the arithmetic is right and protects nothing.
+Only adding is asked of it. The devices make the shares (`privwiz.federated.shares`), so its own randomness, which without a
+native op is none that cryptography could use, is never part of a sum.
 """
 
 import logging
 import os
-import secrets
+import signal
 import sys
 import types
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from privwiz.errors import DataError, MissingExtra, SumRefused
+from privwiz.errors import MissingExtra
 from privwiz.federated.cluster import PLAYERS, Cluster
 from privwiz.federated.fixed_point import Ring
-from privwiz.federated.privacy import RandBelow, noise
-from privwiz.federated.rounds import OpenedSum, RoundPlan, opened
-from privwiz.federated.shares import Seeds, ShareMessage, check_message, fresh_seeds, share_of, share_updates
+from privwiz.federated.listening import check_address, keep_to
 
-__all__ = ["BLOCK_DEVICES", "PROTOCOLS", "Adder", "LocalAdder", "Player", "TfeSum", "load"]
+__all__ = ["TfeAdder", "drive", "load", "serve"]
 
-PROTOCOLS = {"pond": 2, "securenn": 2, "aby3": 3}
-"""Protocols of tf-encrypted, and in how many shares an update is split."""
-
-BLOCK_DEVICES = 512
-"""Devices whose shares are stacked and added at once."""
-
-_BLOCK_NUMBERS = 2**22
-"""Where updates are long, a block has fewer devices: at most 32 MB per share."""
+_CLASSES = {"pond": "Pond", "securenn": "SecureNN", "aby3": "ABY3"}
 
 
-class Player:
-    """What one server of tf-encrypted is sent: one share of each device. They wait here until a block is full.
-
-    Parameters
-    ----------
-    index : int
-        Which share it is sent.
-    shares : int
-        In how many shares an update is split.
-    """
-
-    def __init__(self, index: int, shares: int) -> None:
-        self.index = index
-        self._shares = shares
-        self._waiting: list[Ring] = []
-
-    def receive(self, message: ShareMessage) -> None:
-        """Take in one share."""
-        check_message(message, self._shares)
-        self._waiting.append(share_of(message, self._shares))
-
-    def take(self) -> list[Ring]:
-        """Give out what waits, and forget it."""
-        waiting, self._waiting = self._waiting, []
-        return waiting
-
-
-class Adder(Protocol):
-    """Where shares are added."""
-
-    def begin(self) -> None:
-        """Forget what was added so far."""
-
-    def add(self, shares: Sequence[Ring]) -> None:
-        """Add a block: for each player its shares, of shape (devices, length)."""
-
-    def open(self) -> Ring:
-        """Tell the model owner the sum of all shares of all players."""
-
-
-class TfeSum:
-    """A secure sum on tf-encrypted.
+class TfeAdder:
+    """Adds up shares with tf-encrypted.
 
     Parameters
     ----------
     protocol : str
         ``pond``, ``securenn`` or ``aby3``.
     cluster : Cluster, optional
-        The parties, each started with ``privwiz party``; without it, they are played in this process.
-    seeds : Seeds, optional
-        The operating system's unless a test has to repeat itself.
-    randbelow : callable
-        Randomness of the noise, which is drawn here, once for each share: this process knows all of it.
-
-    Raises
-    ------
-    DataError
-        If there is no such protocol.
-    MissingExtra
-        If the extra ``federated`` is not installed.
-
-    Examples
-    --------
-    >>> engine = TfeSum("aby3")
-    >>> engine.begin(RoundPlan(1, cohort=frozenset(range(12)), length=2, bound=1))
-    >>> engine.submit_many(range(12), np.full((12, 2), [0.5, -0.25]))
-    >>> engine.open().mean()
-    array([ 0.5 , -0.25])
+        The parties, which must be there: this process connects to them, for as long as it lives. Without it, this process plays
+        all parties.
     """
 
-    def __init__(
-        self,
-        protocol: str,
-        *,
-        cluster: Cluster | None = None,
-        seeds: Seeds | None = None,
-        randbelow: RandBelow = secrets.randbelow,
-    ) -> None:
-        if protocol not in PROTOCOLS:
-            raise DataError(f"there is no protocol {protocol!r}; they are {', '.join(PROTOCOLS)}")
-        if cluster is not None:
-            raise DataError("parties on machines of their own are not wired up yet")
-        shares = PROTOCOLS[protocol]
-        self.players = tuple(Player(index, shares) for index in range(shares))
-        self._adder: Adder = LocalAdder(protocol)
-        self._seeds = seeds or (lambda: fresh_seeds(shares))
-        self._randbelow = randbelow
-        self._seen: set[int] = set()
-        self._plan: RoundPlan | None = None
-        self._contributors: set[int] = set()
-
-    def begin(self, plan: RoundPlan) -> None:
-        """Start a round; one that was not finished is given up."""
-        if plan.round_id in self._seen:
-            raise SumRefused(f"round {plan.round_id} has begun before; every round needs a new number")
-        for player in self.players:
-            player.take()
-        self._adder.begin()
-        self._seen.add(plan.round_id)
-        self._plan, self._contributors = plan, set()
-
-    def submit(self, device: int, update: npt.NDArray[np.floating]) -> None:
-        """Make the shares, as the device would, and hand each to its player."""
-        self._running().check_update(update)
-        self.submit_many([device], np.asarray(update)[np.newaxis])
-
-    def submit_many(self, devices: Sequence[int], updates: npt.NDArray[np.floating]) -> None:
-        """Play many devices, one after the other; each full block of shares is added at once."""
-        plan = self._running()
-        numbers = plan.check_batch(devices, updates, self._contributors)
-        block = min(BLOCK_DEVICES, max(1, _BLOCK_NUMBERS // plan.length))
-        for messages in share_updates(plan, numbers, updates, self._seeds):
-            for player, message in zip(self.players, messages, strict=True):
-                player.receive(message)
-            self._contributors.add(message.device)
-            if len(self._contributors) % block == 0:
-                self._add_block()
-
-    def open(self) -> OpenedSum:
-        """Add what still waits and the noise of each share, and open the sum, once."""
-        plan = self._running()
-        plan.check_count(len(self._contributors))
-        self._plan = None
-        self._add_block()
-        if plan.noise_variance:
-            self._adder.add([noise(plan.length, plan.noise_variance, self._randbelow)[np.newaxis] for _ in self.players])
-        return opened(plan, self._adder.open(), len(self._contributors))
-
-    def _running(self) -> RoundPlan:
-        if self._plan is None:
-            raise SumRefused("no round is running; begin one")
-        return self._plan
-
-    def _add_block(self) -> None:
-        shares = [player.take() for player in self.players]
-        if shares[0]:
-            self._adder.add([np.array(block) for block in shares])
-
-
-class LocalAdder:
-    """tf-encrypted with all its players in this process."""
-
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, cluster: Cluster | None = None) -> None:
         tfe = load()
-        config = tfe.LocalConfig(PLAYERS, auto_add_unknown_players=False)
+        if cluster is None:
+            config = tfe.LocalConfig(PLAYERS, auto_add_unknown_players=False)
+        else:
+            config = _remote_config(cluster)
+            config.connect_servers()
+            keep_to(None)  # to connect, TensorFlow listens too, at every address; nobody has to reach this process
         tfe.set_config(config)
         *self._servers, self._owner = (config.get_player(name) for name in PLAYERS)
-        self._protocol = getattr(tfe.protocol, {"pond": "Pond", "securenn": "SecureNN", "aby3": "ABY3"}[protocol])()
+        self._protocol = getattr(tfe.protocol, _CLASSES[protocol])()
         self._nodes = tfe.protocol.protocol.nodes
         self._total: Any = None
 
@@ -212,6 +77,10 @@ class LocalAdder:
         self._total = None
         self._clear()
         return told[0]
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._total = None
 
     def private(self, shares: Sequence[Ring]) -> Any:
         """Make a private tensor of shares, each sent to its server.
@@ -238,6 +107,72 @@ class LocalAdder:
     def _clear(self) -> None:
         """Forget the values that tf-encrypted keeps of every operation, for ever if nobody clears them."""
         self._nodes.clear()
+
+
+def serve(cluster: Cluster, name: str, ready: Callable[[bool], None]) -> signal.Signals:
+    """Be a party until the process is interrupted or told to end.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    name : str
+        Which party.
+    ready : callable
+        Called once it answers, with whether it does at its address only.
+
+    Returns
+    -------
+    signal.Signals
+        SIGINT or SIGTERM, whichever came.
+
+    Raises
+    ------
+    DataError
+        If there is no such party, its address is not one of this machine, or its port is taken.
+    MissingExtra
+        If the extra ``federated`` is not installed.
+    """
+    cluster.check_player(name)
+    host, port = cluster.address(name)
+    address = check_address(host, port)
+    load()
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # also for the threads that the server starts
+    with _silence():
+        server = _remote_config(cluster).start_server(name)
+    ready(keep_to(address, port))
+    received = signal.sigwait(ends)
+    del server
+    return signal.Signals(received)
+
+
+def drive(descriptor: int) -> None:
+    """Drive the parties for the process at the other end of a pipe, until it closes it: the child of `RemoteAdder`.
+
+    First comes the protocol and the cluster, then the names and arguments of methods of `TfeAdder`; each is answered by a pair of
+    whether it went well, and the result or what went wrong. The process ends at once then, as TensorFlow waits for parties
+    that are gone.
+    """
+    pipe: Connection[Any, Any] = Connection(descriptor)
+    adder: TfeAdder | None = None
+    try:
+        while True:
+            name, arguments = pipe.recv()
+            fine, result = True, None
+            try:
+                if adder is None:
+                    adder = TfeAdder(*arguments)
+                else:
+                    result = getattr(adder, name)(*arguments)
+            except Exception as error:  # noqa: BLE001 - told to the other process, whatever it is
+                fine, result = False, f"{type(error).__name__}: {error}"
+            pipe.send((fine, result))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _remote_config(cluster: Cluster) -> Any:
+    return load().RemoteConfig(OrderedDict((name, cluster.addresses[name]) for name in PLAYERS))
 
 
 def load() -> types.ModuleType:
@@ -270,15 +205,14 @@ def _import_with_shim() -> None:
         while_v2.glob_stateful_parallelism = "stateless_cond"
     sys.modules["tf_encrypted.convert"] = types.ModuleType("tf_encrypted.convert")
     if find_spec("pkg_resources") is not None:
-        import tf_encrypted
-
+        import_module("tf_encrypted")
         return
     stub = types.ModuleType("pkg_resources")
     stub.DistributionNotFound = LookupError  # type: ignore[attr-defined]
     stub.get_distribution = _no_distribution  # type: ignore[attr-defined]
     sys.modules["pkg_resources"] = stub
     try:
-        import tf_encrypted
+        import_module("tf_encrypted")
     finally:
         del sys.modules["pkg_resources"]
 

@@ -5,7 +5,7 @@ The model owner's whole knowledge is a `TrainingState`; it changes by opened sum
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -17,8 +17,9 @@ from privwiz.federated.accounting import PrivacySpent, multiplier_for, spent_by
 from privwiz.federated.algorithms import Algorithm, Local, Weights, fed_avg, fed_sgd, reptile
 from privwiz.federated.devices import Device
 from privwiz.federated.examples import Examples
-from privwiz.federated.privacy import noise_variance
-from privwiz.federated.rounds import OpenedSum, RoundPlan
+from privwiz.federated.fixed_point import FRACTION_BITS
+from privwiz.federated.privacy import noise_variance, shrink
+from privwiz.federated.rounds import PARTIES, OpenedSum, RoundPlan
 from privwiz.federated.scales import (
     TriedScales,
     chosen_scales,
@@ -124,6 +125,7 @@ class Training:
         self.validation = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[:held])}
         self.training = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[held:])}
         self.steps = schedule(plan, standardises=start is None, validates=held > 0)
+        self._features = start.features if start else tuple(FEATURES)
         self._local = Local(plan.local_learning_rate, plan.local_steps, plan.batch_size, L2)
         self._trials: Mapping[int, Any] | None = None
 
@@ -295,8 +297,30 @@ class Training:
         nothing = algorithm.nothing(begun)
         opened, seconds = self._sum(step, len(pack(nothing)), devices, updates_of(algorithm, begun, devices), state)
         start = time.perf_counter()
-        after = algorithm.server_update(begun, unpack(nothing, opened.total), opened.count)
+        total = unpack(nothing, opened.total)
+        if self.plan.noise_multiplier:
+            total = self._denoised(step, algorithm, begun, total, opened.count)
+        after = algorithm.server_update(begun, total, opened.count)
         return after, _Played(opened, {**seconds, "owner": time.perf_counter() - start})
+
+    def _denoised(self, step: Step, algorithm: Algorithm[State, Update], begun: State, total: Update, count: int) -> Update:
+        """Draw the mean towards what a device without examples sends, each array by itself: noise alone then changes nothing."""
+        nobody = Examples(np.zeros((0, len(self._features) + 1)), np.zeros((0, len(self.items)), np.int8))
+        silent = algorithm.client_update(begun, nobody)
+        variance = PARTIES * self._noise(step, len(pack(silent))) / 4.0**FRACTION_BITS / count**2
+        return type(total)(
+            *(
+                count * (quiet + shrink(getattr(total, part.name) / count - quiet, variance))
+                for part, quiet in ((part, getattr(silent, part.name)) for part in fields(total))
+            )
+        )
+
+    def _noise(self, step: Step, length: int) -> int:
+        return noise_variance(self.plan.noise_multiplier, self._bound(step), length)
+
+    def _bound(self, step: Step) -> float:
+        assert self.plan.clip is not None, "a plan fills it in"
+        return self.plan.clip if step == "learn" else BOUNDS[step]
 
     def _sum(
         self,
@@ -307,14 +331,12 @@ class Training:
         state: TrainingState,
     ) -> tuple[OpenedSum, dict[str, float]]:
         plan = self.plan
-        assert plan.clip is not None, "a plan fills it in"
-        bound = plan.clip if step == "learn" else BOUNDS[step]
         terms = RoundPlan(
             round_id=state.next_round,
             cohort=frozenset(devices),
             length=length,
-            bound=bound,
-            noise_variance=noise_variance(plan.noise_multiplier, bound, length),
+            bound=self._bound(step),
+            noise_variance=self._noise(step, length),
             minimum=plan.min_cohort,
             simulation=plan.simulation,
         )
@@ -337,8 +359,7 @@ class Training:
         }
 
     def _prior(self, state: TrainingState) -> Prior:
-        features = self.start.features if self.start else tuple(FEATURES)
-        return Prior(features, state.center, state.scale, self.items, state.weights, state.covariance)
+        return Prior(self._features, state.center, state.scale, self.items, state.weights, state.covariance)
 
 
 class _Designed(Mapping[int, Examples]):
