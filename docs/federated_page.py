@@ -120,7 +120,7 @@ a core that was shared with other work, so they are rough."""
 
 SHORT = (
     "Labels are simulated, and all simulated users of a network share its friends: intervals say little about other networks.",
-    "A few hundred devices are few for noise. Of what exact training takes off the shipped prior's held-out loss, it leaves {kept}.",
+    "A few hundred devices are few for noise. Of what exact training takes off the shipped prior's loss, noise leaves {kept}.",
     "With noise, scales and calibration are not learnt: they stay those of the shipped prior, which fit its own weights.",
     "Epsilon says nothing about who took part and when: that is not hidden.",
 )
