@@ -15,6 +15,7 @@ import numpy as np
 from efficiency.jobs import Run, name_of, play_methods
 from efficiency.people import LABELLED, MOST_FRIENDS, Person, digest, draw_person, restricted, without
 from privwiz.features import friend_features
+from privwiz.federated.accounting import multiplier_for
 from privwiz.federated.devices import Device
 from privwiz.federated.examples import Examples
 from privwiz.federated.rounds import MINIMUM_COHORT
@@ -223,7 +224,7 @@ def make_training(
     ----------
     devices : sequence of Device
     epsilon : float, optional
-        After all rounds. Without it there is no noise, and everything is as the library has it.
+        After all learning rounds. Without it there is no noise, and everything is as the library has it.
     start : Prior, optional
         With noise, unless given, the shipped prior.
     **options
@@ -233,17 +234,18 @@ def make_training(
     chosen: dict[str, Any] = {"validation_split": held, "delta": DELTA}
     if epsilon is not None:
         few = epsilon < max(EPSILONS) and len(devices) < MANY
-        chosen |= {"rounds": FEWER_ROUNDS if few else ROUNDS, "clip": CLIP, "noise_multiplier": 1.0}
+        chosen |= {"rounds": FEWER_ROUNDS if few else ROUNDS, "clip": CLIP}
         start = start or Prior.default()
     plan = TrainingPlan(**{**chosen, **options})
-    training = Training(devices, _ITEMS, replace(plan, evaluate_every=plan.rounds), ShareSum(), start)
-    if epsilon is None:
-        return training
-    return Training(devices, _ITEMS, training.plan_for(epsilon), ShareSum(), start)
+    multiplier = 0.0 if epsilon is None else multiplier_for(epsilon, DELTA, plan.rounds)
+    return Training(devices, _ITEMS, replace(plan, evaluate_every=plan.rounds, noise_multiplier=multiplier), ShareSum(), start)
 
 
 def learn_weights(training: Training) -> TrainingState:
-    """Play a training that has a prior to start from up to its last learning round; its noise is enough for the rest too."""
+    """Play a training that has a prior to start from up to its last learning round: the weights are learnt, nothing else.
+
+    A device that trains takes part in the learning rounds only, one held out in the one that takes the loss before them.
+    """
     return next(islice(training.run(), training.plan.rounds, None))
 
 
