@@ -75,11 +75,11 @@ prior:
 - **in one place**: `privwiz.pretrain.fit_prior` and `privwiz.tuning.tune`, the oracle.
 - **secure sums, no noise**: `privwiz.federated.training.Training` as the library has it (FedSGD, {rounds} learning rounds),
   through three-party secret shares.
-- **secure sums, epsilon 8 and 2**, at delta {delta:g} and after all rounds: the same with noise, beginning at the shipped
-  prior (noise needs a start). Gradients are shortened to {clip:g}. {rounds} learning rounds; {fewer_rounds} at epsilon 2 with
-  fewer than {many:,} devices. Scales and calibration stay those of the shipped prior: noisy rounds choose none. Clip and
-  rounds were chosen beforehand by the loss of held-out devices in two other regimes, circle and noisy (`python
-  benchmarks/federated_prior.py --choose`); no wizard was played.
+- **secure sums, epsilon 8 and 2**, at delta {delta:g}, for each device and all its rounds: the same with noise, beginning at the
+  shipped prior (noise needs a start). Gradients are shortened to {clip:g}. {rounds} learning rounds; {fewer_rounds} at epsilon
+  2 with fewer than {many:,} devices. Only weights are learnt: how users differ (thousands of numbers, which noise would drown),
+  scales and calibration stay those of the shipped prior. Clip and rounds were chosen beforehand by the loss of held-out devices
+  in two other regimes, circle and noisy (`python benchmarks/federated_prior.py --choose`); no wizard was played.
 - **shipped prior**: trained on invented people. **no trained prior**: flat."""
 
 SAME = """\
@@ -103,10 +103,9 @@ LARGE = """\
 ## How many devices noise takes
 
 Weights alone are learnt, in the regime {regime}, from the shipped prior on, by more and more simulated users of the {egos}
-networks of at most {most_friends} friends. A tenth is held out here too, and there is as much noise as a whole training
-needs. "Fresh" users are {fresh} others of the same networks; the shipped prior's loss there is {start:.4f}. No wizard is
-played. So many policies on so few networks are no substitute for so many people: they say what noise does, not how far a loss
-can fall."""
+networks of at most {most_friends} friends; a tenth is held out here too. "Fresh" users are {fresh} others of the same networks;
+the shipped prior's loss there is {start:.4f}. No wizard is played. So many policies on so few networks are no substitute for so
+many people: they say what noise does, not how far a loss can fall."""
 
 ENOUGH = """\
 Of these sizes, noise adds no more than {target:g} % to the loss on fresh users from {said} on."""
@@ -121,7 +120,7 @@ a core that was shared with other work, so they are rough."""
 SHORT = (
     "Labels are simulated, and all simulated users of a network share its friends: intervals say little about other networks.",
     "A few hundred devices are few for noise. Of what exact training takes off the shipped prior's loss, noise leaves {kept}.",
-    "With noise, scales and calibration are not learnt: they stay those of the shipped prior, which fit its own weights.",
+    "With noise, weights alone are learnt; covariance, scales and calibration are those fitted to the shipped prior's weights.",
     "Epsilon says nothing about who took part and when: that is not hidden.",
 )
 
@@ -270,7 +269,7 @@ def cost(parts: Parts) -> str:
         rows.append(
             [
                 _SAYS[name],
-                ", ".join(f"{count} {step}" for step, count in rounds.items()) or "none",
+                ", ".join(f"{count} {step}" for step, count in rounds.items() if count) or "none",
                 "none" if not privacy else number(privacy[0]["multiplier"], 2),
                 "no bound" if not privacy else f"{max(one['epsilon'] for one in privacy):.3f}",
                 number(float(np.mean([one["seconds"] for one in some])), 0),
