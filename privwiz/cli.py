@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The command line: ``privwiz circles | ask | label | evaluate | train | show | diff | export | simulate | completion``.
-=======
-"""The command line: ``privwiz circles | ask | label | evaluate | show | diff | export | simulate | party | completion``.
->>>>>>> tfe
+"""The command line: ``privwiz circles | ask | label | evaluate | train | show | diff | export | simulate | party | completion``.
 
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.
@@ -66,9 +62,5 @@ def main() -> None:
     """
 
 
-<<<<<<< HEAD
-for _command in (ask, label, evaluate, train, circles, show, diff, export, simulate, completion):
-=======
-for _command in (ask, label, evaluate, circles, show, diff, export, simulate, party, completion):
->>>>>>> tfe
+for _command in (ask, label, evaluate, train, circles, show, diff, export, simulate, party, completion):
     main.add_command(_command)

@@ -1,17 +1,21 @@
-"""Synthetic communities as files: the tables that every command reads, and folders as SNAP publishes them."""
+"""Synthetic communities and simulated decisions as files: the tables that every command reads, and folders as SNAP has them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from privwiz.community import Community, simulate_users
 from privwiz.errors import DataError
 from privwiz.files import FilePath, writing
 from privwiz.graphs import FIELDS, EgoNetwork
 from privwiz.regimes import Regime
-from privwiz.simulate import sample_answers
+from privwiz.simulate import Cell, SimulatedPolicy, sample_answers
 from privwiz.tables import write_table
 
-__all__ = ["write_community", "write_snap_ego_network"]
+__all__ = ["write_community", "write_decisions", "write_snap_ego_network"]
+
+_Table: TypeAlias = tuple[tuple[str, ...], Sequence[Sequence[object]]]
+"""Names of the columns, and the columns."""
 
 _SNAP_FIELDS = {
     "concentration": "education;concentration;id",
@@ -67,22 +71,44 @@ def write_community(
         Parquet is asked for and pyarrow is not installed.
     """
     policies = [policy for _, policy in simulate_users(community, users, regime, seed)]
-    decided = [(policy.ego, *cell) for policy in policies for cell in policy.cells()]
-    answered = [(policy.ego, *cell) for policy in policies for cell in sample_answers(policy, answers_per_item, seed)]
-    tables: Mapping[str, tuple[tuple[str, ...], Sequence[tuple[object, ...]]]] = {
-        "edges": (("source", "target", "weight"), list(community.graph.edges(data="weight"))),
-        "profiles": (("user", "field", "value"), _profile_rows(community)),
-        "groups": (("kind", "name", "user"), [(g.kind, g.name, user) for g in community.groups for user in g.members]),
-        "policies": (("user", "item", "friend", "decision"), decided),
-        "answers": (("user", "item", "friend", "decision"), answered),
+    tables = {
+        "edges": _table(("source", "target", "weight"), list(community.graph.edges(data="weight"))),
+        "profiles": _table(("user", "field", "value"), _profile_rows(community)),
+        "groups": _table(("kind", "name", "user"), [(g.kind, g.name, user) for g in community.groups for user in g.members]),
     }
-    folder = _make_folder(directory)
-    paths = []
-    for name, (header, rows) in tables.items():
-        columns = zip(*rows, strict=True) if rows else ((),) * len(header)
-        paths.append(folder / f"{name}{ending}")
-        write_table(paths[-1], dict(zip(header, columns, strict=True)))
-    return tuple(paths)
+    return _write_tables(tables | _decisions(policies, answers_per_item, seed), directory, ending)
+
+
+def write_decisions(
+    policies: Sequence[SimulatedPolicy],
+    directory: FilePath,
+    *,
+    answers_per_item: int = 10,
+    seed: int = 0,
+    ending: str = ".csv",
+) -> tuple[Path, ...]:
+    """Write simulated policies, and some of their answers, as the tables ``policies`` and ``answers`` of `write_community`.
+
+    Parameters
+    ----------
+    policies : sequence of SimulatedPolicy
+        In the order in which they are written.
+    directory, answers_per_item, seed, ending
+        As in `write_community`.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    DataError
+        A number is negative, the ending another, or a file cannot be written.
+    MissingExtra
+        Parquet is asked for and pyarrow is not installed.
+    """
+    return _write_tables(_decisions(policies, answers_per_item, seed), directory, ending)
 
 
 def write_snap_ego_network(
@@ -139,6 +165,35 @@ def write_snap_ego_network(
         paths.append(folder / f"{name}.{suffix}")
         with writing(paths[-1]) as file:
             file.write("".join(f"{line}\n" for line in text).encode())
+    return tuple(paths)
+
+
+def _decisions(policies: Sequence[SimulatedPolicy], answers_per_item: int, seed: int) -> dict[str, _Table]:
+    return {
+        "policies": _decision_table((policy.ego, policy.cells()) for policy in policies),
+        "answers": _decision_table((policy.ego, sample_answers(policy, answers_per_item, seed)) for policy in policies),
+    }
+
+
+def _decision_table(decided: Iterable[tuple[str, Iterable[Cell]]]) -> _Table:
+    columns: tuple[list[str], ...] = ([], [], [], [])
+    for user, cells in decided:
+        # Not strict: a user without friends has no cells, and so no columns.
+        for column, values in zip(columns, zip(*((user, *cell) for cell in cells), strict=True), strict=False):
+            column.extend(values)
+    return ("user", "item", "friend", "decision"), columns
+
+
+def _table(names: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> _Table:
+    return names, list(zip(*rows, strict=True)) or [()] * len(names)
+
+
+def _write_tables(tables: Mapping[str, _Table], directory: FilePath, ending: str) -> tuple[Path, ...]:
+    folder = _make_folder(directory)
+    paths = []
+    for name, (columns, values) in tables.items():
+        paths.append(folder / f"{name}{ending}")
+        write_table(paths[-1], dict(zip(columns, values, strict=True)))
     return tuple(paths)
 
 

@@ -17,7 +17,7 @@ from privwiz.social import add_profile, add_tie, add_user
 from privwiz.tables import iter_tables, text_of
 from privwiz.ties import tie_weight
 
-__all__ = ["read_ego_network", "read_graph", "read_snap_circles", "read_snap_ego_network"]
+__all__ = ["read_ego_network", "read_graph", "read_snap_circles", "read_snap_ego_network", "read_snap_egos"]
 
 
 def read_graph(path: FilePath, profiles: FilePath | None = None) -> nx.Graph:
@@ -73,6 +73,24 @@ def read_ego_network(path: FilePath, ego: str | None = None, profiles: FilePath 
     if not Path(path).is_dir():
         graph = read_graph(path, profiles)
         return ego_network(graph, _choose(ego, graph, source_name(path)))
+    return read_snap_ego_network(path, _choose(ego, read_snap_egos(path, profiles), source_name(path)))
+
+
+def read_snap_egos(path: FilePath, profiles: FilePath | None = None) -> tuple[str, ...]:
+    """Return the egos of a SNAP folder, sorted.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    profiles : path, optional
+        What was given as a table of profiles.
+
+    Raises
+    ------
+    DataError
+        If there is no ego network in the folder, or there is a table of profiles: the folder brings its own.
+    """
     egos = snap_egos(path)
     if not egos:
         raise DataError(
@@ -80,7 +98,7 @@ def read_ego_network(path: FilePath, ego: str | None = None, profiles: FilePath 
         )
     if profiles is not None:
         raise DataError("a SNAP folder brings its own profiles; leave the profile table out", source=source_name(path))
-    return read_snap_ego_network(path, _choose(ego, egos, source_name(path)))
+    return egos
 
 
 def _choose(ego: str | None, users: Iterable[str], source: str) -> str:

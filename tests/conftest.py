@@ -1,10 +1,14 @@
-"""What every test file may use: the real networks, and how hypothesis behaves."""
+"""What every test file may use: the real networks, engines of secure sums, and how hypothesis behaves."""
 
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from privwiz.errors import MissingExtra
+from privwiz.federated.secure import ENGINES
+from privwiz.federated.tfe import load
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -27,3 +31,29 @@ def ego_facebook() -> Path:
             f"PRIVWIZ_EGO_FACEBOOK={named!r} must name the folder of SNAP's ego-Facebook networks: it holds no 3980.edges"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def tf_encrypted():
+    """Return tf-encrypted, which takes seconds to import, once.
+
+    The tests that want it are skipped where the extra is not installed; in continuous integration it must be.
+    """
+    try:
+        return load()
+    except MissingExtra as error:
+        if IN_CI:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def start_engine(request):
+    """Return a function that makes an engine of secure sums by its name."""
+
+    def start(name):
+        if name.startswith("tfe"):
+            request.getfixturevalue("tf_encrypted")
+        return ENGINES[name]()
+
+    return start

@@ -67,9 +67,18 @@ def test_known_figures(participation, multiplier, rounds, delta, expected):
     assert spent == pytest.approx(expected, rel=4e-3)
 
 
-def test_whole_orders_cost_up_to_a_tenth():
+def test_whole_orders_cost_little():
     """For rarely sampled devices, epsilon is above the 1.765 that fractional orders give, which are proven for another noise."""
     assert 1.765 < sampled(epsilon, 0.8, 1000, 1e-7, 0.001) < 1.1 * 1.765
+
+
+def test_rounding_does_not_hide_what_is_spent():
+    """A loss per round below the precision of floats still counts over very many rounds (compared with the Gaussian limit)."""
+    participation, multiplier, rounds, delta = 0.01, 1e8, 10**17, 1e-6
+    spent = sampled(epsilon, multiplier, rounds, delta, participation)
+    mu = participation / multiplier * math.sqrt(rounds)
+    assert norm.cdf(mu / 2) - norm.cdf(-mu / 2) > 100 * delta  # so zero would be wrong
+    assert norm.cdf(mu / 2 - spent / mu) - math.exp(spent) * norm.cdf(-mu / 2 - spent / mu) <= delta
 
 
 def test_known_multipliers():

@@ -27,6 +27,7 @@ LABEL = "label --graph edges.csv --profiles profiles.csv --answers answers.csv -
 EVALUATE = "evaluate --graph edges.csv --answers answers.csv"
 ASK = "ask --graph edges.csv --user me"
 CIRCLES = "circles --graph edges.csv --user me"
+SIMULATE = "simulate --graph edges.csv --out town"
 
 
 @pytest.fixture(autouse=True)
@@ -267,6 +268,31 @@ BAD_FILES = [
         {},
         "'zoe' is not in the graph; it has 20 users, such as 'wei.lin', 'mei.chen', 'jun.lin'",
     ),
+    (SIMULATE, {}, "edges.csv: no user has 10 friends; name users with --user"),
+    (f"{SIMULATE} --user zoe", {}, "edges.csv: 'zoe' is not in the graph; it has 5 users, such as 'me', 'ann', 'bob'"),
+    (f"{SIMULATE} --user me --user zoe", {}, "edges.csv: 'zoe' is not in the graph; it has 5 users, such as 'me', 'ann', 'bob'"),
+    (f"{SIMULATE} --user me --profiles no.csv", {}, "no.csv: no such file; check the path"),
+    (
+        f"{SIMULATE} --user hermit",
+        {"edges.csv": f"{EDGES}hermit,hermit\n"},
+        "edges.csv: none of these users has a friend to decide about; name others with --user",
+    ),
+    (
+        "simulate --graph nowhere --out town",
+        {},
+        "nowhere: ends in ''; a graph ends in '.csv', '.parquet', '.graphml' or '.json', or is a SNAP folder",
+    ),
+    ("simulate --graph . --out town", {}, ".: a directory without .edges files; give a graph file or a SNAP ego-network folder"),
+    (
+        "simulate --graph . --out town",
+        {"1.edges": "2 3\n", "1.featnames": "", "1.feat": "2\n3\n", "1.egofeat": "", "1.circles": b"c \xff\n"},
+        "./1.circles, line 1: byte 0xff is not UTF-8; save the file as UTF-8",
+    ),
+    (
+        "simulate --graph edges.csv --user me --out .",
+        {},
+        ".: not empty; choose another folder, or add --force to replace the tables in it",
+    ),
     # Saved wizards and policies
     (
         f"{ASK} --state state.json",
@@ -393,6 +419,10 @@ WRONG_USAGE = [
     ("export policy.json --format parquet", "Parquet is not text: give a file, such as --out policy.parquet."),
     ("export policy.json --format json --state s.json", "--state is for --format audiences only."),
     ("simulate --people 3 --out town", "Invalid value for '--people': 3 is not in the range x>=10."),
+    (f"{SIMULATE} --people 20", "--people invents users, --graph takes those of a graph; give one of the two."),
+    (f"{SIMULATE} --people 400", "--people invents users, --graph takes those of a graph; give one of the two."),
+    ("simulate --people 20 --profiles profiles.csv --out town", "--profiles is for --graph only."),
+    (f"{SIMULATE} --per-item 0", "Invalid value for '--per-item': 0 is not in the range x>=1."),
     ("completion tcsh", "Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish'."),
 ]
 

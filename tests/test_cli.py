@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -21,8 +22,11 @@ from privwiz.cli import main
 from privwiz.commands import ask, options, simulate
 from privwiz.graphs import build_ego_network
 from privwiz.metrics import ItemScore, summarise
+from privwiz.population import FEWEST_FRIENDS, MEDIUM_LEVEL, read_population
 from privwiz.regimes import REGIMES
 from privwiz.screens import KINDS
+from privwiz.simulate import sample_answers, simulate_policy
+from privwiz.snap import read_snap_circles, read_snap_ego_network, snap_egos
 from privwiz.tables import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +138,9 @@ def test_the_choices_are_those_of_the_library():
     assert ask.KINDS == KINDS
     assert set(ask.STRATEGIES) == set(STRATEGIES)
     assert tuple(REGIMES) == simulate.REGIMES
+    assert simulate.FEWEST_FRIENDS == FEWEST_FRIENDS
+    assert f"`privwiz circles` finds at level {MEDIUM_LEVEL}." in " ".join(main.commands["simulate"].help.split())
+    assert next(option.default for option in main.commands["circles"].params if option.name == "level") == MEDIUM_LEVEL
     for name in options.CLASSIFIERS:
         assert Wizard(build_ego_network("me", ["you"], []), ["phone"], classifier=name).policy()
 
@@ -423,3 +430,107 @@ def test_simulate_keeps_what_is_there():
     assert Path("full/edges.csv").read_text(encoding="utf-8") == "mine"
     run("simulate", "--people", "20", "--out", "full", "--force")
     assert Path("full/edges.csv").read_text(encoding="utf-8").startswith("source,target,weight\n")
+
+
+DECISIONS = ("user", "item", "friend", "decision")
+
+
+def simulated(graph, users, regime="mixed", seed=0, per_item=10, profiles=None):
+    """Return the rows of policies and answers that the library simulates for users of a graph."""
+    population = read_population(graph, profiles)
+    policies = [simulate_policy(*population.decider(user, seed)[:2], regime, seed) for user in users]
+    return (
+        [(policy.ego, *cell) for policy in policies for cell in policy.cells()],
+        [(policy.ego, *cell) for policy in policies for cell in sample_answers(policy, per_item, seed)],
+    )
+
+
+def tables(folder, form="csv"):
+    """Return the rows of the policies and answers in a folder, which holds nothing else."""
+    assert sorted(path.name for path in Path(folder).iterdir()) == [f"answers.{form}", f"policies.{form}"]
+    return tuple(list(read_table(f"{folder}/{name}.{form}", DECISIONS).rows()) for name in ("policies", "answers"))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_simulate_on_a_snap_folder(form):
+    """The user of a SNAP folder decides by the circles made by hand; only policies and answers are written, and named."""
+    out = run("simulate", "--graph", "snap", "--out", "s", "--regime", "idio", "--seed", 3, "--per-item", 4, "--format", form)
+    assert out.splitlines() == [f"s/policies.{form}", f"s/answers.{form}"]
+    policy = simulate_policy(read_snap_ego_network("snap", "0"), read_snap_circles("snap", "0"), "idio", 3)
+    answers = [("0", *cell) for cell in sample_answers(policy, 4, 3)]
+    assert tables("s", form) == ([("0", *cell) for cell in policy.cells()], answers)
+    assert len(answers) == 4 * len(policy.items)
+
+
+def test_equal_seeds_simulate_equal_tables():
+    """Equal seeds write the same bytes, another seed others; so it is where circles are made by hand and where they are found."""
+    for graph in (("--graph", "snap"), ("--graph", "town/edges.csv", "--user", SMALL_USER)):
+        written = []
+        for seed in (5, 5, 6):
+            run("simulate", *graph, "--seed", seed, "--out", "same", "--force")
+            written.append([Path("same", name).read_bytes() for name in ("policies.csv", "answers.csv")])
+        assert written[0] == written[1] != written[2]
+
+
+def test_simulate_for_users_of_a_graph_file():
+    """Users who are named decide, once each and in this order, by the groups found in their networks and by their profiles."""
+    run("simulate", *TOWN, "--user", SMALL_USER, "--user", "ada", "--user", SMALL_USER, "--out", "two")
+    expected = simulated("town/edges.csv", (SMALL_USER, "ada"), profiles="town/profiles.csv")
+    assert tables("two") == expected
+    assert expected != simulated("town/edges.csv", (SMALL_USER, "ada"))
+
+
+def test_simulate_for_all_users_with_enough_friends():
+    """With nobody named, everybody with at least ten friends decides."""
+    run("simulate", "--graph", "small.json", "--out", "choir")
+    users = read_population("small.json").users
+    assert len(users) > 10
+    assert tables("choir") == simulated("small.json", users)
+
+
+def test_simulate_says_whom_it_leaves_out():
+    """Members of circles who are no friends are counted on standard error, and decide nothing."""
+    shutil.copytree("snap", "mine")
+    circles = Path("mine/0.circles")
+    circles.write_text(circles.read_text("utf-8").replace("\n", "\tzoe\n"), encoding="utf-8")
+    result = CliRunner().invoke(main, ["simulate", "--graph", "mine", "--out", "m"])
+    message = "Left out: 1 member of circles made by hand, no friends of the user (0).\n"
+    assert (result.exit_code, result.stderr) == (0, message)
+    run("simulate", "--graph", "snap", "--out", "s")
+    assert tables("m") == tables("s")
+
+
+def test_what_is_simulated_on_a_graph_can_be_evaluated():
+    """Answers simulated on a graph are what label and evaluate read with this graph."""
+    run("simulate", "--graph", "snap", "--out", "s", "--per-item", 20)
+    run("label", "--graph", "snap", "--answers", "s/answers.csv", "--out", "policies.csv")
+    run("evaluate", "--graph", "snap", "--answers", "s/answers.csv", "--items", "phone,city", "--compare", "tree")
+
+
+def test_simulate_on_the_real_networks(ego_facebook):
+    """All ten users of the real networks decide by their own circles, and answer about ten friends for each item."""
+    run("simulate", "--graph", ego_facebook, "--out", "real")
+    policies, answers = tables("real")
+    expected = [
+        (policy.ego, *cell)
+        for ego in snap_egos(ego_facebook)
+        for policy in [simulate_policy(read_snap_ego_network(ego_facebook, ego), read_snap_circles(ego_facebook, ego))]
+        for cell in policy.cells()
+    ]
+    assert policies == expected
+    assert len(answers) == 10 * 12 * 10
+
+
+def test_simulate_adds_decisions_to_the_tables_of_a_graph():
+    """With --force the decisions may be put beside the tables of the graph; these stay as they are."""
+    shutil.copytree("town", "copy")
+    before = {name: Path("copy", name).read_bytes() for name in ("edges.csv", "profiles.csv", "groups.csv")}
+    run("simulate", "--graph", "copy/edges.csv", "--user", SMALL_USER, "--out", "copy", "--force")
+    assert {name: Path("copy", name).read_bytes() for name in before} == before
+    assert set(read_table("copy/policies.csv", ("user",))["user"]) == {SMALL_USER}
+
+
+def test_fewer_answers_of_an_invented_community():
+    """--per-item also says how many friends invented people answer about."""
+    run("simulate", "--people", 40, "--out", "few", "--user", "ada", "--per-item", 2)
+    assert len(read_table("few/answers.csv", DECISIONS)) == 2 * 12

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privwiz.community import ego_circles, simulate_community, simulate_users
-from privwiz.community_files import write_community, write_snap_ego_network
+from privwiz.community_files import write_community, write_decisions, write_snap_ego_network
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.graphs import FIELDS, build_ego_network, normal_profile
 from privwiz.readers import read_graph, read_snap_circles, read_snap_ego_network
-from privwiz.simulate import sample_answers
+from privwiz.simulate import sample_answers, simulate_policy
 from privwiz.tables import read_table
 
 
@@ -58,6 +58,25 @@ def test_everybody_has_a_policy_unless_users_are_named(village, tmp_path):
         assert {row["user"] for row in csv.DictReader(file)} == {user for user in village.users if village.friends(user)}
     write_community(village, tmp_path, users=[])
     assert (tmp_path / "answers.csv").read_text(encoding="utf-8") == "user,item,friend,decision\n"
+
+
+def test_decisions_alone_are_the_same_tables(village, tmp_path):
+    """Policies written without their community are the tables that stand beside the community, byte by byte."""
+    policies = [policy for _, policy in simulate_users(village, ["ada", village.users[9]], "idio", 4)]
+    paths = write_decisions(policies, tmp_path / "alone", answers_per_item=3, seed=4)
+    write_community(village, tmp_path / "all", users=["ada", village.users[9]], regime="idio", seed=4, answers_per_item=3)
+    assert [path.name for path in paths] == ["policies.csv", "answers.csv"]
+    assert all(path.read_bytes() == (tmp_path / "all" / path.name).read_bytes() for path in paths)
+    assert sorted((tmp_path / "alone").iterdir()) == sorted(paths)
+
+
+def test_decisions_about_nobody(tmp_path):
+    """Who has no friends has no rows, wherever in the order; the tables have their columns all the same."""
+    nobody, somebody = build_ego_network("me", [], []), build_ego_network("you", ["bo"], [])
+    policies = [simulate_policy(network, []) for network in (nobody, somebody, nobody)]
+    for some, users in ((policies, {"you"}), (policies[:1], set()), ([], set())):
+        for path in write_decisions(some, tmp_path):
+            assert set(read_table(path, ["user", "item", "friend", "decision"])["user"]) == users
 
 
 @pytest.mark.parametrize(

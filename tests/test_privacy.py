@@ -15,7 +15,7 @@ from scipy.stats import chisquare, norm
 
 from privwiz.errors import DataError
 from privwiz.federated.fixed_point import encode
-from privwiz.federated.privacy import _draw, clip, discrete_gaussian, noise, noise_variance, sensitivity
+from privwiz.federated.privacy import _draw, clip, discrete_gaussian, noise, noise_variance, sensitivity, shrink
 from privwiz.federated.rounds import RoundPlan
 from privwiz.federated.secure import PlainSum, ShareSum
 
@@ -190,3 +190,32 @@ def test_a_variance_must_be_a_positive_whole_number(variance):
     """Anything else is refused: exactness needs integers."""
     with pytest.raises(DataError, match="variance"):
         discrete_gaussian(variance)
+
+
+def test_shrinking_helps_whatever_is_behind_the_noise():
+    """Over many draws, shrunk numbers are closer to the truth than the noisy ones, whether the truth is small or large."""
+    rng = np.random.default_rng(0)
+    for size in (0.0, 0.5, 1.0, 3.0):
+        truth = size * rng.normal(size=50)
+        noisy = truth + 2.0 * rng.normal(size=(400, 50))
+        shrunk = np.array([shrink(each, variance=4.0) for each in noisy])
+        assert np.square(shrunk - truth).sum() < np.square(noisy - truth).sum()
+
+
+def test_noise_alone_is_shrunk_to_nearly_nothing():
+    """Numbers that are nothing but noise keep less than a tenth of their squared length, on average; exact ones all of it."""
+    rng = np.random.default_rng(1)
+    noise_alone = rng.normal(size=(200, 1000))
+    kept = [np.square(shrink(each, variance=1.0)).sum() / np.square(each).sum() for each in noise_alone]
+    assert np.mean(kept) < 0.01
+    np.testing.assert_array_equal(shrink(noise_alone[0], variance=0.0), noise_alone[0])
+
+
+def test_shrinking_never_turns_a_number_round():
+    """However large the noise, every number keeps its sign or becomes zero; two numbers or none stay as they are."""
+    values = np.array([3.0, -1.0, 0.5, 0.0])
+    for variance in (0.01, 1.0, 1e9):
+        shrunk = shrink(values, variance)
+        assert (shrunk * values >= 0).all()
+        assert (np.abs(shrunk) <= np.abs(values)).all()
+    np.testing.assert_array_equal(shrink(values[:2], 1e9), values[:2])

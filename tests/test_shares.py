@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from privwiz.errors import MissingExtra, SumRefused
+from privwiz.errors import DataError, MissingExtra, SumRefused
 from privwiz.federated.fixed_point import encode
 from privwiz.federated.rounds import RoundPlan
-from privwiz.federated.shares import ShareMessage, expand, fresh_seeds, make_shares, share_of, share_update
+from privwiz.federated.shares import ShareMessage, expand, fresh_seeds, make_shares, share_of, share_update, share_updates
 
-SEEDS = st.tuples(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+SEED = st.binary(min_size=32, max_size=32)
+SEEDS = st.tuples(SEED, SEED)
 RINGS = arrays(np.uint64, 6)
 
 
@@ -23,9 +24,9 @@ def plan(length=6):
     return RoundPlan(3, cohort=frozenset(range(20)), length=length, bound=10.0)
 
 
-@given(RINGS, SEEDS)
+@given(RINGS, st.one_of(st.tuples(SEED), SEEDS))
 def test_shares_add_up(ring, seeds):
-    """The shares of any ring vector add up to it, whatever the seeds."""
+    """The shares of any ring vector, two or three of them, add up to it, whatever the seeds."""
     np.testing.assert_array_equal(np.sum(make_shares(ring, seeds), axis=0, dtype=np.uint64), ring)
 
 
@@ -45,11 +46,28 @@ def test_messages_survive_sending(update, seeds):
     np.testing.assert_array_equal(sum(share_of(message) for message in messages), encode(update, 10.0))
 
 
+@pytest.mark.parametrize("parties", [2, 3])
 @pytest.mark.parametrize("length", [1, 50, 1000])
-def test_an_upload_is_about_one_vector(length):
-    """All three messages together take at most 8 bytes per number and 200 bytes."""
-    messages = share_update(plan(length), 5, np.zeros(length), fresh_seeds())
+def test_an_upload_is_about_one_vector(length, parties):
+    """All messages of a device together, two or three, take at most 8 bytes per number and 200 bytes."""
+    messages = share_update(plan(length), 5, np.zeros(length), fresh_seeds(parties))
+    assert len(messages) == parties
     assert sum(len(message.to_bytes()) for message in messages) <= 8 * length + 200
+
+
+@given(arrays(np.float64, (3, 6), elements=st.floats(-10, 10)), SEEDS)
+def test_many_devices_send_what_each_would(updates, seeds):
+    """Sharing many updates at once gives the messages of each device alone."""
+    many = list(share_updates(plan(), [5, 1, 7], updates, lambda: seeds))
+    assert many == [share_update(plan(), device, row, seeds) for device, row in zip([5, 1, 7], updates, strict=True)]
+
+
+def test_no_device_shares_before_all_are_checked():
+    """An update that is refused, be it the last, leaves no seed used."""
+    asked = []
+    with pytest.raises(DataError, match="nan"):
+        share_updates(plan(), [5, 1], np.array([np.zeros(6), np.full(6, np.nan)]), lambda: asked.append(1) or fresh_seeds())
+    assert asked == []
 
 
 def test_seeds_are_fresh():

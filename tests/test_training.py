@@ -284,6 +284,24 @@ def test_the_more_noise_the_further_off():
     assert away[0] < 1e-3 < away[1] < away[2]
 
 
+def test_noise_alone_moves_the_weights_hardly():
+    """Where noise drowns what devices send, the weights stay near those of the start: a round that says nothing does nothing."""
+    start = Prior.default()
+    training = Training(drawn(30), ITEMS, replace(NO_VALIDATION, noise_multiplier=200.0), PlainSum(), start)
+    last = finish(training)
+    unshrunk = 200 * training.plan.clip * np.sqrt(3 * last.weights.size) / 30
+    assert np.linalg.norm(last.weights - start.weights_for(ITEMS)) < unshrunk / 5
+    assert np.linalg.eigvalsh(last.covariance).min() > 0
+
+
+def test_nothing_is_chosen_by_noise():
+    """With noise, scales and calibration are those of the start, also where devices are held out."""
+    plan = TrainingPlan(rounds=1, noise_multiplier=5.0, validation_split=0.4)
+    training = Training(answering(26), ITEMS, plan, PlainSum(), Prior.default())
+    assert "scales" not in training.steps
+    assert training.prior(finish(training)).calibration == Prior.default().calibration
+
+
 # Plans
 
 

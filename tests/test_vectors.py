@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from privwiz.federated.secure import ENGINES
 from privwiz.federated.shares import expand
 
 REWRITE = Path(__file__).parent / "vectors" / "rewrite.py"
@@ -77,7 +78,30 @@ def test_refusals(case):
     assert [str(number) for number in results[-1][0].ring] == good["ring"]
 
 
-@pytest.mark.parametrize("name", ["encoding.json", "plans.json", "shares.json", "sums.json"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_good_round_of_every_engine(start_engine, name):
+    """Every engine opens the sum that the stored messages of the same updates open to."""
+    case = stored("engines.json")
+    results = SCRIPT["played"](start_engine(name), case["steps"])
+    assert [reason for _, reason in results if reason] == []
+    opened, _ = results[-1]
+    assert [str(number) for number in opened.ring] == case["ring"] == stored("sums.json")["ring"], MENDED
+    assert opened.count == case["count"] == 10
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("case", stored("engines.json")["refusals"], ids=lambda case: case["case"])
+def test_refusals_of_every_engine(start_engine, name, case):
+    """What one engine refuses, every one does, for the stored reason, and the round opens as if it had not been tried."""
+    good = stored("engines.json")
+    steps, position = good["steps"], case["at"]
+    results = SCRIPT["played"](start_engine(name), [*steps[:position], case["step"], *steps[position:]])
+    check(results.pop(position), case["step"], "nothing")
+    assert [reason for _, reason in results if reason] == []
+    assert [str(number) for number in results[-1][0].ring] == good["ring"]
+
+
+@pytest.mark.parametrize("name", ["encoding.json", "plans.json", "shares.json", "sums.json", "engines.json"])
 def test_the_vectors_are_what_the_script_writes(name):
     """Nobody edited the vectors, and nobody forgot to write them again."""
     assert (REWRITE.parent / name).read_text(encoding="utf-8") == SCRIPT["files"]()[name], MENDED

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from privwiz.prior import Prior
 
 __all__ = [
+    "GRAPH_FORMS",
     "Command",
     "Words",
     "check_output",
@@ -30,6 +31,7 @@ __all__ = [
     "language_option",
     "note",
     "prior_option",
+    "profiles_option",
     "progress",
     "read_circles_of",
     "read_items",
@@ -39,6 +41,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+GRAPH_FORMS = "edge list source,target[,weight] (.csv, .parquet), .graphml, node-link .json, or a SNAP folder"
 
 CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn", "forest")
 
@@ -86,16 +90,13 @@ class Words(click.ParamType[tuple[str, ...]]):
         return words
 
 
+profiles_option = click.option("--profiles", metavar="FILE", help="Table of profiles: user,field,value (a row for each value).")
+
+
 def graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--graph`` and ``--profiles``."""
-    profiles = click.option("--profiles", metavar="FILE", help="Table of profiles: user,field,value (a row for each value).")
-    graph = click.option(
-        "--graph",
-        required=True,
-        metavar="PATH",
-        help="Social graph: edge list source,target[,weight] (.csv, .parquet), .graphml, node-link .json, or a SNAP folder.",
-    )
-    return graph(profiles(command))
+    graph = click.option("--graph", required=True, metavar="PATH", help=f"Social graph: {GRAPH_FORMS}.")
+    return graph(profiles_option(command))
 
 
 items_option = click.option(

@@ -143,8 +143,8 @@ class ShareSum:
     def open(self) -> OpenedSum:
         """Fix the contributors, let each aggregator add, and add their sums."""
         plan = _running(self._plan)
+        plan.check_count(len(self._contributors))
         contributors = frozenset.intersection(*(aggregator.close() for aggregator in self.aggregators))
-        plan.check_count(len(contributors))
         self._plan = None
         return open_sums(plan, [aggregator.add(contributors) for aggregator in self.aggregators])
 

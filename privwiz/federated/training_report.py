@@ -113,7 +113,7 @@ def _curve(axes: "Axes", history: Sequence[RoundRecord], step: str | None, value
     axes.plot(list(points), list(points.values()), color=_COLOURS["devices"], marker="o", markersize=4)
     axes.set(title=title, xlabel="round")
     axes.set_xlim(0, len(history) + 1)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max([*points.values(), 1e-9]))
 
 
 def _rounds(history: Sequence[RoundRecord]) -> str:

@@ -7,6 +7,7 @@ elements decimal texts, bytes hexadecimal. Seeds are derived from a label of the
 ``plans.json``     the terms of a round, admitted or refused
 ``shares.json``    round, device, values and seeds -> the three messages on the wire
 ``sums.json``      steps of a round at the three aggregators, each admitted or refused -> the opened ring sum
+``engines.json``   steps of a round at any engine of secure sums, each admitted or refused -> the opened ring sum
 """
 
 import hashlib
@@ -184,6 +185,82 @@ def refusals():
     ]
 
 
+def played(engine, steps):
+    """Run the steps of a case of engines.json: whether each was refused and why, and the opened sum if it came to that."""
+
+    def do(step):
+        match step["do"]:
+            case "begin":
+                return engine.begin(plan_of(step["plan"]))
+            case "submit":
+                return engine.submit(step["device"], floats(step["values"]))
+            case "submit many":
+                return engine.submit_many(step["devices"], floats(step["values"]))
+        return engine.open()
+
+    return [attempt(lambda step=step: do(step)) for step in steps]
+
+
+def floats(texts):
+    """Return the array that nested lists of hexadecimal floats stand for."""
+    return np.array([floats(text) if isinstance(text, list) else float.fromhex(text) for text in texts])
+
+
+def submit(device, values):
+    """Return the step in which a device contributes."""
+    return {"do": "submit", "device": device, "values": [float(value).hex() for value in values]}
+
+
+def submit_many(devices, rows):
+    """Return the step in which many devices contribute."""
+    return {"do": "submit many", "devices": devices, "values": [[float(value).hex() for value in row] for row in rows]}
+
+
+def engine_steps():
+    """Return the steps of the round of `good_steps`: half of its devices one by one, half at once."""
+    values = {device: [device / 64 - 1.5, -device / 32, 1.0] for device in range(100, 110)}
+    return [
+        {"do": "begin", "plan": PLAN},
+        *(submit(device, values[device]) for device in range(100, 105)),
+        submit_many(list(range(105, 110)), [values[device] for device in range(105, 110)]),
+        {"do": "open"},
+    ]
+
+
+def engine_refusals():
+    """Return steps that every engine must refuse without a change to the round, each with its place in the good one."""
+    end, zeros, one = len(engine_steps()), [0.0] * 3, [1.0] * 3
+    nan, inf = float("nan"), float("inf")
+    cases = [
+        (0, "no round yet", submit(100, zeros), "no round"),
+        (0, "nothing to open", {"do": "open"}, "no round"),
+        (1, "wrap-around", {"do": "begin", "plan": PLAN | {"round_id": 8, "bound": 2.0**36}}, "wrap around"),
+        (1, "cohort too small", {"do": "begin", "plan": PLAN | {"round_id": 8, "cohort": list(range(9))}}, "too few"),
+        (1, "minimum too small", {"do": "begin", "plan": PLAN | {"round_id": 8, "minimum": 2}}, "only a simulation"),
+        (3, "round begun again", {"do": "begin", "plan": PLAN}, "begun before"),
+        (3, "too few contributors", {"do": "open"}, "2 devices are too few"),
+        (3, "repeated contributor", submit(100, one), "device 100 has contributed"),
+        (3, "uninvited", submit(99, one), "device 99 is not in the cohort"),
+        (3, "too long", submit(110, [1.0] * 4), "shape (4,)"),
+        (3, "too short", submit(110, [1.0] * 2), "shape (2,)"),
+        (3, "nan", submit(110, [0.0, nan, 0.0]), "holds nan"),
+        (3, "infinity", submit(110, [0.0, 0.0, -inf]), "holds -inf"),
+        (3, "beyond the bound", submit(110, [4.25, 0.0, 0.0]), "beyond the bound"),
+        (3, "many, one of them repeated", submit_many([110, 101], [one, one]), "device 101 has contributed"),
+        (3, "many, one of them twice", submit_many([110, 110], [one, one]), "device 110 has contributed"),
+        (3, "many, one of them uninvited", submit_many([110, 112], [one, one]), "device 112 is not in the cohort"),
+        (3, "many, too long", submit_many([110, 111], [[1.0] * 4] * 2), "shape (2, 4)"),
+        (3, "many, one without an update", submit_many([110, 111], [one]), "shape (1, 3)"),
+        (3, "many, one of them nan", submit_many([110, 111], [one, [0.0, nan, 0.0]]), "holds nan"),
+        (3, "many, one beyond the bound", submit_many([110, 111], [one, [0.0, -4.25, 0.0]]), "beyond the bound"),
+        (end, "late", submit(110, one), "no round"),
+        (end, "many, late", submit_many([110, 111], [one, one]), "no round"),
+        (end, "second sum", {"do": "open"}, "no round"),
+        (end, "round begun after it was opened", {"do": "begin", "plan": PLAN}, "begun before"),
+    ]
+    return [{"case": case, "at": position, "step": step | {"refused": reason}} for position, case, step, reason in cases]
+
+
 def files():
     """Return the text of each file of vectors."""
     encodings = [
@@ -204,6 +281,7 @@ def files():
             "cases": [case if "refused" in case else case | {"messages": shared(case)[0]} for case in shares],
         },
         "sums.json": {"steps": good_steps(), **answers, "refusals": refusals()},
+        "engines.json": {"steps": engine_steps(), **answers, "refusals": engine_refusals()},
     }
     return {name: f"{json.dumps(content, indent=1)}\n" for name, content in contents.items()}
 
