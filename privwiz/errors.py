@@ -56,4 +56,4 @@ class SumRefused(PrivwizError, RuntimeError):
 
 
 class PartyLost(SumRefused):
-    """A party of a secure sum that does not answer: the round is lost, and nothing of it was opened."""
+    """A party of a secure sum that does not answer: the round is lost."""

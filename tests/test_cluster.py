@@ -35,7 +35,20 @@ def test_a_file_is_read(tmp_path):
         ({**GOOD, "server1": 4440}, "the address of 'server1' is 4440; it must be a text"),
         *(
             ({**GOOD, "server1": address}, "it must be HOST:PORT")
-            for address in ["10.9.0.1", ":4440", "10.9.0.1:", "10.9.0.1:0", "10.9.0.1:65536", "10.9.0.1:x", "0.0.0.0:1", "::1:9"]
+            for address in [
+                "10.9.0.1",
+                ":4440",
+                "10.9.0.1:",
+                "10.9.0.1:0",
+                "10.9.0.1:65536",
+                "10.9.0.1:x",
+                "0.0.0.0:1",
+                "::1:9",
+                "a..b:1",
+                "a\0b:1",
+                "x" * 64 + ":1",
+                "a:" + "1" * 5000,
+            ]
         ),
         ([], "'parties' is \\[\\]; it must be an object"),
         (None, "'parties' is missing"),

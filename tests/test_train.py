@@ -143,6 +143,8 @@ def interrupted(*_):
         ([*ANSWERS, "--remote-config", "nowhere.json"], 1, "nowhere.json"),
         ([*ANSWERS, "--start", "nowhere.json"], 1, "nowhere.json"),
         (["--answers", "nowhere.csv"], 1, "nowhere.csv"),
+        ([*ANSWERS, "--checkpoint", "none/kept"], 1, "does not exist"),
+        ([*ANSWERS, "--noise-multiplier", "1", "--algorithm", "fedavg"], 1, "use reptile or fedsgd"),
     ],
 )
 def test_what_cannot_be_is_said(options, code, says, tmp_path):
@@ -160,6 +162,34 @@ def test_a_bad_output_is_found_before_the_work(out, says, tmp_path, monkeypatch)
     """An output that cannot be written is refused at once."""
     monkeypatch.chdir(tmp_path)
     assert says in train(*ANSWERS, "--out", out, code=1)
+
+
+def test_the_checkpoint_is_a_file_of_its_own(tmp_path):
+    """A checkpoint of the name of an output would be removed with it: it is refused."""
+    out = str(tmp_path / "prior.json")
+    assert "the same file" in train(*ANSWERS, "--out", out, "--checkpoint", out, code=1)
+
+
+def test_with_noise_nothing_else_tells_of_one_device(few, tmp_path):
+    """With noise, neither a hash of the answers nor the name of an item that one user answered about is in the prior."""
+    table = tmp_path / "few.csv"
+    friend = table.read_text().splitlines()[1].split(",")
+    table.write_text(table.read_text() + f"{friend[0]},my-diary,{friend[2]},deny\n")
+    noisy, exact = tmp_path / "noisy.json", tmp_path / "exact.json"
+    train(*few, "--rounds", "1", "--epsilon", "8", "--out", str(noisy))
+    train(*few, "--rounds", "1", "--validation-split", "0", "--out", str(exact))
+    assert Prior.load(noisy).items == Prior.default().items
+    assert "data_sha256" not in Prior.load(noisy).provenance
+    assert "my-diary" in Prior.load(exact).items
+    assert len(Prior.load(exact).provenance["data_sha256"]) == 64
+
+
+def test_little_noise_is_told_as_no_bound(few, tmp_path):
+    """A multiplier so small that epsilon has no bound trains, and the prior says that there is none."""
+    out = tmp_path / "prior.json"
+    said = train(*few, *FEW, "--noise-multiplier", "1e-6", "--out", str(out), "--report", str(tmp_path / "r.html"))
+    assert "no bound" in said
+    assert Prior.load(out).provenance["privacy"]["epsilon"] is None
 
 
 def test_small_cohorts_need_the_flag(tmp_path):

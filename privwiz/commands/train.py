@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,14 @@ import click
 
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.options import Command, check_output, graph_options, progress, read_items, read_prior, seed_option
-from privwiz.errors import DataError, PrivwizError
+from privwiz.errors import DataError, MissingExtra, PrivwizError
 from privwiz.files import STANDARD
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
     from privwiz.federated.training import Training
     from privwiz.federated.training_plan import TrainingPlan
-    from privwiz.federated.training_state import RoundRecord, TrainingState
+    from privwiz.federated.training_state import TrainingState
     from privwiz.items import ProfileItem
     from privwiz.prior import Prior
     from privwiz.tables import Table
@@ -47,7 +49,7 @@ _count = click.IntRange(min=1)
     "--items",
     metavar="A,B,...|FILE",
     help="Learn about these items only: names separated by commas, or a table (.csv, .parquet) with the column item.  "
-    "[default: every item of the answers]",
+    "[default: every item of the answers; with noise, which hides no names, those of the prior to start from]",
 )
 @click.option("--out", required=True, metavar="FILE", help="The prior (.json), for --prior of the other commands.")
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default="fedsgd", show_default=True, help="How to learn from sums.")
@@ -56,8 +58,8 @@ _count = click.IntRange(min=1)
     type=click.Choice(SECURE_SUMS),
     default="shares",
     show_default=True,
-    help="Who adds up: nobody hides anything (plain), three aggregators with secret shares (shares), or tf-encrypted. All give "
-    "the same prior.",
+    help="Who adds up: nobody hides anything (plain), three aggregators with secret shares (shares), or tf-encrypted. Without "
+    "noise, all give the same prior.",
 )
 @click.option("--rounds", type=_count, default=20, show_default=True, metavar="N", help="Learning rounds.")
 @click.option(
@@ -181,45 +183,48 @@ def train(  # noqa: PLR0913 - click hands over every option
 
     Example:
       privwiz train --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv \
-        --answers sample_graphs/town/answers.csv --rounds 10 --out prior.json --report training.html
+        --answers sample_graphs/town/many_answers.csv --rounds 10 --out prior.json --report training.html
     """
     from privwiz.federated.cluster import Cluster
     from privwiz.federated.devices import digest
     from privwiz.federated.secure import make_engine
     from privwiz.federated.training import Training
     from privwiz.federated.training_plan import TrainingPlan
-    from privwiz.federated.training_state import load_checkpoint
+    from privwiz.federated.training_state import load_checkpoint, save_checkpoint
 
     if epsilon is not None and noise_multiplier is not None:
         raise click.UsageError("--epsilon and --noise-multiplier both say how much noise there is; give one of them")
     _check_outputs(out, report)
-    kept = Path(checkpoint or f"{out}.checkpoint")
-    if kept.exists() and not resume:
-        raise DataError("a checkpoint is there; go on from it with --resume, or remove it to begin anew", source=str(kept))
+    kept = _checkpoint(checkpoint or f"{out}.checkpoint", {out, report}, resume=resume)
     engine = make_engine(secure_sum, None if remote_config is None else Cluster.load(remote_config))
     beginning = _start(start, noisy=bool(epsilon or noise_multiplier))
     plan = TrainingPlan(
         **options, simulation=allow_small_cohorts, noise_multiplier=1.0 if epsilon is not None else noise_multiplier or 0.0
     )
-    chosen, devices, failed = _devices(graph, profiles, read_answers(answers), items, plan.seed)
+    wanted = beginning.items if beginning and plan.noise_multiplier and items is None else items
+    chosen, devices, failed = _devices(graph, profiles, read_answers(answers), wanted, plan.seed)
     names = [item.id for item in chosen]
     training = Training(devices, names, plan, engine, beginning)
     if epsilon is not None:
         training = Training(devices, names, training.plan_for(epsilon), engine, beginning)
     data = digest(devices)
-    fingerprint = _fingerprint(training.plan, names, data, beginning)
+    fingerprint = _fingerprint(training.plan, names, data, beginning, secure_sum)
     state = load_checkpoint(kept, fingerprint) if kept.exists() else training.first()
     _introduce(training, secure_sum, remote_config, resumed=len(state.history))
-    state = _run(training, state, kept, fingerprint)
-    provenance = {"data": "answers of users, as given to privwiz train", "data_sha256": data, "secure_sum": secure_sum}
-    training.prior(state, {**provenance, "privwiz": version("privwiz")}).save(out)
+    for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
+        state = after
+        click.echo(_line(training, state), err=True)
+    provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
+    if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
+        provenance["data_sha256"] = data
+    training.prior(state, provenance).save(out)
     if report is not None:
         from privwiz.federated.training_report import write_report
 
         write_report(training, state, report)
     with suppress(FileNotFoundError):
         kept.unlink()
-    _close(training, state, out, failed)
+    _close(training, state, out, failed, epsilon)
 
 
 def _check_outputs(out: str, report: str | None) -> None:
@@ -228,6 +233,22 @@ def _check_outputs(out: str, report: str | None) -> None:
     check_output(out, (".json",))
     if report is not None:
         check_output(report, (".html",))
+        if find_spec("matplotlib") is None:
+            raise MissingExtra("a report", "plot")
+
+
+def _checkpoint(path: str, outputs: AbstractSet[str | None], *, resume: bool) -> Path:
+    """Return where the training is kept."""
+    check_output(path, ())
+    if Path(path).resolve() in {Path(other).resolve() for other in outputs if other is not None}:
+        raise DataError("the checkpoint and an output are the same file; give the checkpoint another name", source=path)
+    try:
+        there = Path(path).exists()
+    except OSError as error:
+        raise DataError(f"{error.strerror}; give another path", source=path) from None
+    if there and not resume:
+        raise DataError("a checkpoint is there; go on from it with --resume, or remove it to begin anew", source=path)
+    return Path(path)
 
 
 def _start(start: str | None, *, noisy: bool) -> "Prior | None":
@@ -237,7 +258,7 @@ def _start(start: str | None, *, noisy: bool) -> "Prior | None":
 
 
 def _devices(
-    graph: str, profiles: str | None, table: "Table", items: str | None, seed: int
+    graph: str, profiles: str | None, table: "Table", items: str | Sequence[str] | None, seed: int
 ) -> "tuple[tuple[ProfileItem, ...], list[Device], list[str]]":
     """Make a device of every user whose answers can be used; also return whose could not."""
     from privwiz.federated.devices import device_of
@@ -246,7 +267,9 @@ def _devices(
     said = answers_by_user(table)
     if not said:
         raise DataError("no answers in it; add rows", source=table.source)
-    chosen = read_items(items) or profile_items(tuple(dict.fromkeys(answer.item for given in said.values() for answer in given)))
+    named = read_items(items) if isinstance(items, str) else None
+    answered = tuple(dict.fromkeys(answer.item for given in said.values() for answer in given))
+    chosen = named or profile_items(items if isinstance(items, tuple) else answered)
     network_of = networks(graph, profiles)
     devices, failed = [], []
     with progress(list(said), "Preparing devices") as steps:
@@ -263,9 +286,9 @@ def _given(table: "Table", said: Sequence[Said]) -> Mapping[tuple[str, str], str
     return {(answer.item, answer.friend): answer.decision for answer in each_cell_once(table, said)}
 
 
-def _fingerprint(plan: "TrainingPlan", items: Sequence[str], data: str, start: "Prior | None") -> str:
+def _fingerprint(plan: "TrainingPlan", items: Sequence[str], data: str, start: "Prior | None", secure_sum: str) -> str:
     begun = None if start is None else hashlib.sha256(start.to_json().encode()).hexdigest()
-    return hashlib.sha256(json.dumps([plan.to_dict(), list(items), data, begun]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([plan.to_dict(), list(items), data, begun, secure_sum]).encode()).hexdigest()
 
 
 def _introduce(training: "Training", secure_sum: str, remote_config: str | None, *, resumed: int) -> None:
@@ -294,17 +317,8 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
         click.echo(f"Going on after round {resumed}.", err=True)
 
 
-def _run(training: "Training", state: "TrainingState", kept: Path, fingerprint: str) -> "TrainingState":
-    from privwiz.federated.training_state import save_checkpoint
-
-    for after in training.run(state):
-        save_checkpoint(after, kept, fingerprint)
-        click.echo(_line(training, after, after.history[-1]), err=True)
-        state = after
-    return state
-
-
-def _line(training: "Training", state: "TrainingState", record: "RoundRecord") -> str:
+def _line(training: "Training", state: "TrainingState") -> str:
+    record = state.history[-1]
     parts = [f"{record.contributors} devices"]
     if record.loss is not None:
         parts.append(f"loss {record.loss:.4f}")
@@ -313,13 +327,17 @@ def _line(training: "Training", state: "TrainingState", record: "RoundRecord") -
     parts.append(f"{sum(record.seconds.values()):.2f} s")
     spent = training.spent(state)
     if spent is not None:
-        parts.append(f"epsilon {spent.epsilon:.3g} at delta {spent.delta:g}")
+        parts.append(str(spent))
     number, all_of_them = len(state.history), len(training.steps)
     return f"round {number:>{len(str(all_of_them))}}/{all_of_them} {record.step:<11} {', '.join(parts)}"
 
 
-def _close(training: "Training", state: "TrainingState", out: str, failed: Sequence[str]) -> None:
+def _close(training: "Training", state: "TrainingState", out: str, failed: Sequence[str], epsilon: float | None) -> None:
     spent = training.spent(state)
+    if spent is not None and epsilon is not None and spent.epsilon > epsilon:
+        click.echo(
+            f"Warning: more than epsilon {epsilon:g} was spent: {state.lost} rounds were lost and may have been opened.", err=True
+        )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:
         some = ", ".join(failed[:10]) + (" ..." if len(failed) > 10 else "")

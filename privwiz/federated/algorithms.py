@@ -42,6 +42,8 @@ class Algorithm(Generic[State, Update]):
     ----------
     nothing : callable
         State to an update of zeros: the shapes of this algorithm.
+    unmoved : callable
+        State to the mean update that leaves it as it is.
     client_update : callable
         State and `Examples` of one device to its update.
     client_updates : callable
@@ -51,6 +53,7 @@ class Algorithm(Generic[State, Update]):
     """
 
     nothing: Callable[[State], Update]
+    unmoved: Callable[[State], Update]
     client_update: Callable[[State, Examples], Update]
     client_updates: Callable[[State, ExampleBatch], Update]
     server_update: Callable[[State, Update, int], State]
@@ -104,6 +107,7 @@ def fed_sgd(rate: float, momentum: float = 0.0, l2: float = 0.0) -> Algorithm[We
     """
     return Algorithm(
         nothing=_no_change,
+        unmoved=_no_change,
         client_update=lambda state, examples: WeightChange(_descent(state.weights, examples, range(len(examples.stated)), l2)),
         client_updates=lambda state, batch: WeightChange(_descents(_everywhere(state.weights, batch), batch, l2)),
         server_update=lambda state, total, count: _step(state, total.change / count, rate, momentum),
@@ -128,8 +132,12 @@ def fed_avg(local: Local, rate: float = 1.0, momentum: float = 0.0, most: int = 
         weight = np.minimum((batch.stated != 0).sum(axis=1), most).astype(float)
         return WeightedChange(weight[:, :, None] * _walks(state.weights, batch, local), weight)
 
+    def nothing(state: Weights) -> WeightedChange:
+        return WeightedChange(np.zeros_like(state.weights), np.zeros(len(state.weights)))
+
     return Algorithm(
-        nothing=lambda state: WeightedChange(np.zeros_like(state.weights), np.zeros(len(state.weights))),
+        nothing=nothing,
+        unmoved=nothing,
         client_update=client_update,
         client_updates=client_updates,
         server_update=server_update,
@@ -140,6 +148,7 @@ def reptile(local: Local, rate: float = 1.0, momentum: float = 0.0) -> Algorithm
     """Devices take gradient steps; the server goes ``rate`` of the way to where they end up on average ([2]_)."""
     return Algorithm(
         nothing=_no_change,
+        unmoved=_no_change,
         client_update=lambda state, examples: WeightChange(_walk(state.weights, examples, local)),
         client_updates=lambda state, batch: WeightChange(_walks(state.weights, batch, local)),
         server_update=lambda state, total, count: _step(state, total.change / count, rate, momentum),

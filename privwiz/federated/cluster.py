@@ -1,5 +1,6 @@
 """The machines of a tf-encrypted computation: which player answers where, and whether it does."""
 
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ PLAYERS = ("server0", "server1", "server2", "model-owner")
 """Three servers that hold shares (server2 none, in protocols of two shares), and whom sums are opened to."""
 
 _FORMAT = "privwiz.cluster/1"
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 # What a client of HTTP/2 says first (RFC 9113, section 3.4), with empty settings; a server answers with settings of its own.
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
@@ -81,8 +84,8 @@ class Cluster:
         """Host and port of a player."""
         text = self.addresses[name]
         host, _, port = text.rpartition(":")
-        usable = host not in ("", "0.0.0.0") and ":" not in host  # noqa: S104 - refused, because nobody can connect to it
-        if not usable or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 2**16:
+        usable = host not in ("", "0.0.0.0") and _HOST.fullmatch(host)  # noqa: S104 - refused, because nobody can connect to it
+        if not usable or not _PORT.fullmatch(port) or not 0 < int(port) < 2**16:
             raise DataError(f"the address of {name!r} is {text!r}; it must be HOST:PORT, such as 10.0.0.1:4440")
         return host, int(port)
 

@@ -150,7 +150,10 @@ def empirical_bayes(
     def nothing(state: GaussianPrior) -> PosteriorMoments:
         return PosteriorMoments(np.zeros_like(state.mean), np.zeros(len(_triangle(state)[0])))
 
-    return Algorithm(nothing, client_update, client_updates, server_update)
+    def unmoved(state: GaussianPrior) -> PosteriorMoments:
+        return PosteriorMoments(np.zeros_like(state.mean), state.covariance[_triangle(state)])
+
+    return Algorithm(nothing, unmoved, client_update, client_updates, server_update)
 
 
 def hyperparameter_search() -> Algorithm[Candidates, CandidateLosses]:
@@ -176,8 +179,12 @@ def hyperparameter_search() -> Algorithm[Candidates, CandidateLosses]:
             losses.append((loss.sum(axis=1) * share).sum(axis=1))
         return CandidateLosses(np.stack(losses, axis=1))
 
+    def nothing(state: Candidates) -> CandidateLosses:
+        return CandidateLosses(np.zeros(len(state.weights)))
+
     return Algorithm(
-        nothing=lambda state: CandidateLosses(np.zeros(len(state.weights))),
+        nothing=nothing,
+        unmoved=nothing,
         client_update=client_update,
         client_updates=client_updates,
         server_update=lambda state, total, count: Candidates(state.weights, total.losses / count),
@@ -206,7 +213,7 @@ def standardisation(least: float = 1e-3) -> Algorithm[Standardisation, FeatureMo
     def nothing(state: Standardisation) -> FeatureMoments:
         return FeatureMoments(np.zeros(()), np.zeros_like(state.center), np.zeros_like(state.center))
 
-    return Algorithm(nothing, client_update, client_updates, server_update)
+    return Algorithm(nothing, nothing, client_update, client_updates, server_update)
 
 
 def _labelled(batch: ExampleBatch, item: int) -> tuple[Floats, Floats]:

@@ -102,8 +102,8 @@ class TfeSum:
 
     Notes
     -----
-    With a cluster, any method can raise `PartyLost`: if no round was running, no round has begun, otherwise it is lost, and
-    nothing of it has been opened or will be.
+    With a cluster, any method can raise `PartyLost`: if no round was running, no round has begun, otherwise it is lost. Before
+    `open`, nothing of it has been opened or will be; a party that is lost while it opens may have come after the sum.
 
     Examples
     --------
@@ -171,6 +171,7 @@ class TfeSum:
             self._add_block()
             if plan.noise_variance:
                 self._adder.add([noise(plan.length, plan.noise_variance, self._randbelow)[np.newaxis] for _ in self.players])
+        with self._or_lost(plan, opening=True):
             self._plan = None
             return opened(plan, self._adder.open(), len(self._contributors))
 
@@ -190,13 +191,14 @@ class TfeSum:
             self._adder.add([np.array(block) for block in shares])
 
     @contextmanager
-    def _or_lost(self, plan: RoundPlan) -> Iterator[None]:
+    def _or_lost(self, plan: RoundPlan, *, opening: bool = False) -> Iterator[None]:
         """Give the round up if a party is lost."""
         try:
             yield
         except PartyLost as error:
             self._plan = None
-            raise PartyLost(f"round {plan.round_id} is lost, and nothing of it was opened: {error}") from None
+            what = "its sum may have been opened, and is not kept" if opening else "nothing of it was opened"
+            raise PartyLost(f"round {plan.round_id} is lost, and {what}: {error}") from None
 
 
 def _local(protocol: str) -> Adder:

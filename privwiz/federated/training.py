@@ -6,12 +6,13 @@ The model owner's whole knowledge is a `TrainingState`; it changes by opened sum
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import compress
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.errors import DataError
+from privwiz.errors import DataError, SumRefused
 from privwiz.features import FEATURES
 from privwiz.federated.accounting import PrivacySpent, multiplier_for, spent_by
 from privwiz.federated.algorithms import Algorithm, Local, Weights, fed_avg, fed_sgd, reptile
@@ -53,6 +54,9 @@ State = TypeVar("State")
 
 _FIRST_VARIANCE = 0.05
 _PSEUDO_USERS = 20.0
+_COARSE_BITS = 16
+"""Of standardisation, whose sums are large: steps of 1.5e-5, and room for ten million devices."""
+_MOST_DRAWS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +123,7 @@ class Training:
         if plan.noise_multiplier and start is None:
             raise DataError("a training with noise needs a prior to start from: its standardisation is taken as it is")
         _check(devices, len(items))
-        self.plan, self.items, self.start, self._engine = plan, tuple(items), start, engine
+        self.plan, self.items, self.start, self.engine = plan, tuple(items), start, engine
         order = np.random.default_rng([plan.seed, 0]).permutation(len(devices)).tolist()
         held = split(plan, len(devices))
         self.validation = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[:held])}
@@ -154,23 +158,41 @@ class Training:
             history=(),
         )
 
-    def run(self, state: TrainingState | None = None) -> Iterator[TrainingState]:
+    def run(
+        self, state: TrainingState | None = None, keep: Callable[[TrainingState], None] = lambda _: None
+    ) -> Iterator[TrainingState]:
         """Play the rounds that are left, and yield the state after each.
 
         Parameters
         ----------
         state : TrainingState, optional
-            To go on from; unless given, from the beginning.
+            To go on from; unless given, from the beginning. After a round that failed, go on from the `claimed` state before it.
+        keep : callable
+            Is given every state that has to survive this process: where the training begins, what each round made of it, and,
+            before a round with noise, the `claimed` state, so that no round that may have been opened is ever forgotten.
 
         Raises
         ------
         SumRefused
-            If a sum must not be, such as one of too few devices; the state before it stays as it is.
+            If a sum must not be, such as one of too few devices, or a party of it is lost.
+        DataError
+            If the state is of another schedule, or the weights are no longer finite numbers.
         """
         state = self.first() if state is None else state
-        for step in self.steps[len(state.history) :]:
+        done = [record.step for record in state.history]
+        if done != list(self.steps[: len(done)]):
+            raise DataError(f"a state after the rounds {', '.join(done)} is of another training; its rounds are other ones")
+        keep(state)
+        for step in self.steps[len(done) :]:
+            if self.plan.noise_multiplier:
+                keep(self.claimed(state))
             state = self._play(step, state)
+            keep(state)
             yield state
+
+    def claimed(self, state: TrainingState) -> TrainingState:
+        """Return the state with one more round lost: what is known of a round that may or may not have been opened."""
+        return replace(state, next_round=state.next_round + 1, lost=state.lost + 1)
 
     def spent(self, state: TrainingState) -> PrivacySpent | None:
         """Return what the rounds so far, and those that were lost, give away about one device; None without noise."""
@@ -190,7 +212,7 @@ class Training:
         """
         fallback = self.start or Prior.default()
         name, scales, calibration = "those of the prior that it started from", fallback.scales, fallback.calibration
-        if state.tried:
+        if state.losses.any():
             name, scales, calibration = chosen_scales(_tried(state))
         contributors = [record.contributors for record in state.history if record.step == "learn"]
         spent = self.spent(state)
@@ -217,21 +239,20 @@ class Training:
             "spread": self._spread,
             "scales": self._scales,
         }
-        after, played, loss = plays[step](state)
+        with np.errstate(over="ignore", invalid="ignore"):
+            after, played, loss = plays[step](state)
+            norm = float(np.linalg.norm(after.weights - state.weights))
+        if not (np.isfinite(norm) and np.isfinite(after.covariance).all()):
+            raise DataError(f"a round of {step} led to numbers that are not finite; take smaller learning rates")
         record = RoundRecord(
             step=step,
             round_id=state.next_round,
             contributors=played.opened.count,
-            norm=float(np.linalg.norm(after.weights - state.weights)),
+            norm=norm,
             loss=loss,
             seconds=played.seconds,
-            epsilon=None,
         )
-        after = replace(after, next_round=state.next_round + 1, history=(*state.history, record))
-        spent = self.spent(after)
-        if spent is None:
-            return after
-        return replace(after, history=(*state.history, replace(record, epsilon=spent.epsilon)))
+        return replace(after, next_round=state.next_round + 1, history=(*state.history, record))
 
     def _standardise(self, state: TrainingState) -> _Done:
         everybody = {number: device.examples for number, device in sorted((self.training | self.validation).items())}
@@ -304,16 +325,14 @@ class Training:
         return after, _Played(opened, {**seconds, "owner": time.perf_counter() - start})
 
     def _denoised(self, step: Step, algorithm: Algorithm[State, Update], begun: State, total: Update, count: int) -> Update:
-        """Draw the mean towards what a device without examples sends, each array by itself: noise alone then changes nothing."""
-        nobody = Examples(np.zeros((0, len(self._features) + 1)), np.zeros((0, len(self.items)), np.int8))
-        silent = algorithm.client_update(begun, nobody)
-        variance = PARTIES * self._noise(step, len(pack(silent))) / 4.0**FRACTION_BITS / count**2
-        return type(total)(
-            *(
-                count * (quiet + shrink(getattr(total, part.name) / count - quiet, variance))
-                for part, quiet in ((part, getattr(silent, part.name)) for part in fields(total))
-            )
-        )
+        """Draw the mean update towards the one that changes nothing, each array by itself.
+
+        The noise of three parties is reckoned with; an engine of two adds a third less.
+        """
+        unmoved = algorithm.unmoved(begun)
+        variance = PARTIES * self._noise(step, len(pack(unmoved))) / 4.0**FRACTION_BITS / count**2
+        means = [(getattr(total, part.name) / count, getattr(unmoved, part.name)) for part in fields(total)]
+        return type(total)(*(count * (still + shrink(mean - still, variance)) for mean, still in means))
 
     def _noise(self, step: Step, length: int) -> int:
         return noise_variance(self.plan.noise_multiplier, self._bound(step), length)
@@ -336,13 +355,14 @@ class Training:
             cohort=frozenset(devices),
             length=length,
             bound=self._bound(step),
+            fraction_bits=_COARSE_BITS if step == "standardise" else FRACTION_BITS,
             noise_variance=self._noise(step, length),
             minimum=plan.min_cohort,
             simulation=plan.simulation,
         )
         waiting = _Timed(updates)
         start = time.perf_counter()
-        opened = play_round(waiting, terms, self._engine)
+        opened = play_round(waiting, terms, self.engine)
         return opened, {"devices": waiting.seconds, "sum": time.perf_counter() - start - waiting.seconds, "owner": 0.0}
 
     def _designed(self, state: TrainingState, devices: Mapping[int, Device]) -> "_Designed":
@@ -351,12 +371,15 @@ class Training:
     def _cohort(self, state: TrainingState) -> dict[int, Device]:
         if self.plan.participation == 1:
             return self.training
-        drawn = np.random.default_rng([self.plan.seed, 1, len(state.history)]).random(len(self.training))
-        return {
-            number: device
-            for (number, device), chance in zip(self.training.items(), drawn, strict=True)
-            if chance < self.plan.participation
-        }
+        rng = np.random.default_rng([self.plan.seed, 1, len(state.history)])
+        for _ in range(_MOST_DRAWS):
+            takes_part = rng.random(len(self.training)) < self.plan.participation
+            if takes_part.sum() >= self.plan.min_cohort:
+                return dict(compress(self.training.items(), takes_part))
+        raise SumRefused(
+            f"with participation {self.plan.participation:g}, hardly ever {self.plan.min_cohort} of {len(self.training)} devices "
+            "take part; raise it, or get more devices"
+        )
 
     def _prior(self, state: TrainingState) -> Prior:
         return Prior(self._features, state.center, state.scale, self.items, state.weights, state.covariance)

@@ -67,7 +67,7 @@ class TrainingPlan:
     simulation : bool
         Allows fewer than `privwiz.federated.rounds.MINIMUM_COHORT`.
     participation : float
-        Probability that a training device takes part in a round for learning or spread.
+        Probability that a training device takes part in a round for learning or spread; drawn again where too few do.
     validation_split : float, optional
         Share of the devices that train nothing: the loss is taken, and scales and calibration are chosen, on these. Unless given,
         a fifth where that leaves enough devices on both sides, and none where it does not.
@@ -113,6 +113,8 @@ class TrainingPlan:
             self._check(name, getattr(self, name) >= 1, "a positive whole number")
         self._check("momentum", 0 <= self.momentum < 1, "a number from 0 up and below 1")
         self._check("noise_multiplier", 0 <= self.noise_multiplier < math.inf, "a number from 0 up")
+        if self.noise_multiplier and self.algorithm == "fedavg":
+            raise DataError("fedavg divides by a number of labels, which noise may bring to zero; use reptile or fedsgd")
         self._check("delta", 0 < self.delta < 1, "a number above 0 and below 1")
         self._check("participation", 0 < self.participation <= 1, "a number above 0 and at most 1")
         if self.validation_split is not None:

@@ -2,7 +2,9 @@
 
 import html
 import io
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from privwiz.errors import MissingExtra
@@ -53,7 +55,7 @@ def write_report(training: Training, state: TrainingState, path: FilePath) -> No
     page = (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>privwiz training</title><style>{_STYLE}</style>\n'
         f"<h1>Training of a prior by {html.escape(training.plan.algorithm)}</h1>\n{_summary(training, state)}\n"
-        f"{_figure(state.history, held_out=bool(training.validation))}\n{_rounds(state.history)}\n{_plan(training)}\n</html>\n"
+        f"{_figure(training, state)}\n{_rounds(training, state)}\n{_plan(training)}\n</html>\n"
     )
     with writing(path) as file:
         file.write(page.encode())
@@ -73,7 +75,14 @@ def _summary(training: Training, state: TrainingState) -> str:
     return f"<p>{html.escape(' '.join(sentence for sentence in sentences if sentence))}</p>"
 
 
-def _figure(history: Sequence[RoundRecord], *, held_out: bool) -> str:
+def _epsilons(training: Training, state: TrainingState) -> list[float | None]:
+    """What was spent after each round; None without noise, or where there is no bound."""
+    spent = [training.spent(replace(state, history=state.history[:number])) for number in range(1, len(state.history) + 1)]
+    return [None if one is None or not math.isfinite(one.epsilon) else one.epsilon for one in spent]
+
+
+def _figure(training: Training, state: TrainingState) -> str:
+    history, epsilons = state.history, _epsilons(training, state)
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -82,9 +91,8 @@ def _figure(history: Sequence[RoundRecord], *, held_out: bool) -> str:
     with mpl.rc_context(dict(_SETTINGS)):
         figure = Figure(figsize=(11, 7.5), layout="constrained")
         loss, norm, time, privacy = figure.subplots(2, 2).flat
-        _curve(
-            loss, history, "evaluate", [record.loss for record in history], "loss " + ("held out" if held_out else "in training")
-        )
+        where = "held out" if training.validation else "in training"
+        _curve(loss, history, "evaluate", [record.loss for record in history], f"loss {where}")
         _curve(norm, history, "learn", [record.norm for record in history], "how far the weights moved")
         bottom = [0.0] * len(history)
         for part, words in _PARTS.items():
@@ -93,11 +101,11 @@ def _figure(history: Sequence[RoundRecord], *, held_out: bool) -> str:
             bottom = [low + high for low, high in zip(bottom, seconds, strict=True)]
         time.set(title="time of a round", xlabel="round", ylabel="seconds")
         time.legend(frameon=False)
-        if any(record.epsilon is not None for record in history):
-            _curve(privacy, history, None, [record.epsilon for record in history], "epsilon spent by a device")
+        if any(epsilons):
+            _curve(privacy, history, None, epsilons, "epsilon spent by a device")
         else:
             privacy.set_axis_off()
-            privacy.text(0.5, 0.5, "no noise: epsilon has no bound", ha="center", va="center")
+            privacy.text(0.5, 0.5, "no noise, or too little: epsilon has no bound", ha="center", va="center")
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     text = drawn.getvalue()
@@ -116,11 +124,11 @@ def _curve(axes: "Axes", history: Sequence[RoundRecord], step: str | None, value
     axes.set_ylim(0, 1.1 * max([*points.values(), 1e-9]))
 
 
-def _rounds(history: Sequence[RoundRecord]) -> str:
+def _rounds(training: Training, state: TrainingState) -> str:
     names = ("round", "kind", "devices", "loss", "weights moved", *_PARTS.values(), "epsilon")
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     rows = []
-    for number, record in enumerate(history, start=1):
+    for number, (record, epsilon) in enumerate(zip(state.history, _epsilons(training, state), strict=True), start=1):
         cells = [
             str(number),
             record.step,
@@ -128,7 +136,7 @@ def _rounds(history: Sequence[RoundRecord]) -> str:
             "" if record.loss is None else f"{record.loss:.4f}",
             f"{record.norm:.3f}" if record.step == "learn" else "",
             *(f"{record.seconds[part]:.3f} s" for part in _PARTS),
-            "" if record.epsilon is None else f"{record.epsilon:.3g}",
+            "" if epsilon is None else f"{epsilon:.3f}",
         ]
         rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     return f"<h2>Rounds</h2><table><tr>{head}</tr>{''.join(rows)}</table>"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,6 @@ class RoundRecord:
         In a round that takes it: the mean log-loss, every device and item counting once.
     seconds : mapping
         Wall time of the ``devices`` (all of them, one after the other), of the secure ``sum``, and of the model ``owner``.
-    epsilon : float or None
-        Spent so far by a device; None without noise.
     """
 
     step: str
@@ -45,7 +43,6 @@ class RoundRecord:
     norm: float
     loss: float | None
     seconds: Mapping[str, float]
-    epsilon: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +52,10 @@ class TrainingState:
     Parameters
     ----------
     next_round : int
-        Number of the next round; none is used twice.
+        Number of the next round.
     lost : int
-        Rounds that may have been opened and were not kept, because the training was killed. They count as privacy spent.
+        Rounds that may have been opened and are not in the history, because the training was killed or a party was lost. They
+        count as privacy spent.
     center, scale : float array of shape (d,)
     weights, velocity : float array of shape (J, d + 1)
     covariance : float array of shape (d + 1, d + 1)
@@ -118,44 +116,54 @@ def save_checkpoint(state: TrainingState, path: FilePath, fingerprint: str) -> N
 def load_checkpoint(path: FilePath, fingerprint: str) -> TrainingState:
     """Read a state to go on from.
 
-    The training that wrote it may have opened one more round before it was killed, so the next round gets another number and one
-    more is counted as lost.
-
     Raises
     ------
     DataError
         If the file is missing, damaged, or of another plan or other data.
     """
     try:
-        state = _read(read_json(read_text(path), FORMAT), fingerprint)
+        return _read(read_json(read_text(path), FORMAT), fingerprint)
     except DataError as error:
         if error.source is not None:
             raise
         raise DataError(str(error), source=source_name(path)) from None
-    return replace(state, next_round=state.next_round + 1, lost=state.lost + 1)
 
 
 def _read(document: Mapping[str, Any], fingerprint: str) -> TrainingState:
     if document.get("fingerprint") != fingerprint:
         raise DataError("a checkpoint of a training with other options, devices or files; give the same again, or begin anew")
-    parts: dict[str, Any] = {name: expect(document.get(name), int, repr(name)) for name in _COUNTS}
+    parts: dict[str, Any] = {name: _count(document.get(name), name) for name in _COUNTS}
     parts |= {name: _array(document.get(name), name, dimensions) for name, dimensions in _ARRAYS.items()}
     history = tuple(_record(expect(each, dict, "a record")) for each in expect(document.get("history"), list, "'history'"))
+    if parts["next_round"] < len(history):
+        raise DataError("'next_round' is smaller than the number of rounds; the checkpoint is damaged")
     return TrainingState(**parts, history=history)
+
+
+def _count(value: object, name: str) -> int:
+    count = expect(value, int, repr(name))
+    if count < 0:
+        raise DataError(f"{name!r} is {count}; the checkpoint is damaged")
+    return count
 
 
 def _array(values: object, name: str, dimensions: int) -> Floats:
     try:
         array = np.array(expect(values, list, repr(name)), float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{name!r} is not an array of numbers; the checkpoint is damaged") from None
-    if array.ndim != dimensions:
-        raise DataError(f"{name!r} has {array.ndim} dimensions; the checkpoint is damaged")
+    if array.ndim != dimensions or not np.isfinite(array).all():
+        raise DataError(f"{name!r} is not an array of finite numbers in {dimensions} dimensions; the checkpoint is damaged")
     return array
 
 
 def _record(given: Mapping[str, Any]) -> RoundRecord:
-    try:
-        return RoundRecord(**given)
-    except TypeError:
-        raise DataError(f"a record has {sorted(given)}; the checkpoint is damaged") from None
+    seconds = expect(given.get("seconds"), dict, "'seconds'")
+    return RoundRecord(
+        step=expect(given.get("step"), str, "'step'"),
+        round_id=_count(given.get("round_id"), "round_id"),
+        contributors=_count(given.get("contributors"), "contributors"),
+        norm=expect(given.get("norm"), float, "'norm'"),
+        loss=None if given.get("loss") is None else expect(given["loss"], float, "'loss'"),
+        seconds={part: expect(seconds.get(part), float, repr(part)) for part in ("devices", "sum", "owner")},
+    )
