@@ -1,6 +1,15 @@
 """Every error that privwiz raises on purpose: one root, the meaning in the name, a builtin as second base."""
 
-__all__ = ["DataError", "MissingExtra", "PartyLost", "PrivwizError", "SumRefused", "UnknownFriend", "UnknownItem"]
+__all__ = [
+    "DataError",
+    "MissingExtra",
+    "PartyLost",
+    "PrivwizError",
+    "SumRefused",
+    "UndefinedModelFnError",
+    "UnknownFriend",
+    "UnknownItem",
+]
 
 
 class PrivwizError(Exception):
@@ -57,3 +66,10 @@ class SumRefused(PrivwizError, RuntimeError):
 
 class PartyLost(SumRefused):
     """A party of a secure sum that does not answer: the round is lost."""
+
+
+class UndefinedModelFnError(PrivwizError, NotImplementedError):
+    """An owner was to use a hook that its class does not define."""
+
+    def __init__(self, owner: str, hook: str) -> None:
+        super().__init__(f"{owner} defines no {hook}; define it in its class")

@@ -22,7 +22,7 @@ HEAVY = [
 ]
 
 IMPORT = "import privwiz"
-FEDERATED = "import privwiz.federated.accounting, privwiz.federated.secure, privwiz.federated.statistics"
+FEDERATED = "import privwiz.federated.owners, privwiz.federated.secure, privwiz.federated.training"
 HELP = """
 import contextlib, io, sys
 from privwiz.cli import main

@@ -14,7 +14,8 @@ LIBRARY = sorted((ROOT / "privwiz").rglob("*.py"))
 ENGINES = {
     "cryptography": {"privwiz/federated/shares.py"},
     "dp_accounting": {"privwiz/federated/accounting.py"},
-    "tensorflow": {"privwiz/federated/owners.py", "privwiz/federated/tfe.py"},
+    "keras": set(),
+    "tensorflow": {"privwiz/federated/lazy_tensorflow.py", "privwiz/federated/tfe.py"},
     "tf_encrypted": {"privwiz/federated/tfe.py"},
     "flwr": {"privwiz/federated/flower.py"},
     "pyspark": {"privwiz/spark.py"},
