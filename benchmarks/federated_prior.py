@@ -30,7 +30,7 @@ from privwiz.files import writing
 from privwiz.regimes import REGIMES
 
 SCREENS = 20
-CHOOSING_REGIMES, CHOOSING_DRAWS = ("circle", "noisy"), range(40, 58)
+CHOOSING_REGIMES, CHOOSING_DRAWS = ("circle", "noisy"), range(40, 55)
 """On these terms are chosen: no policy of them trains or is played in the benchmark."""
 
 
@@ -39,7 +39,7 @@ def choose(data: Path, egos: Sequence[str]) -> None:
     groups = [make_devices(data, egos, regime, CHOOSING_DRAWS) for regime in CHOOSING_REGIMES]
     print(f"{len(groups[0])} devices; mean held-out loss\n\n| epsilon | rounds | clip | loss |\n|---|---|---|---|")
     for epsilon in EPSILONS:
-        for rounds in (5, 10, 20):
+        for rounds in (2, 3, 5, 10, 20):
             for clip in (2.0, 4.0, 8.0):
                 trainings = [make_training(devices, epsilon, rounds=rounds, clip=clip) for devices in groups]
                 losses = [

@@ -77,10 +77,11 @@ prior:
 - **secure sums, no noise**: `privwiz.federated.training.Training` as the library has it (FedSGD, {rounds} learning rounds),
   through three-party secret shares.
 - **secure sums, epsilon 8 and 2**, at delta {delta:g}, for each device and all its rounds: the same with noise, beginning at the
-  shipped prior (noise needs a start). Gradients are shortened to {clip:g}. {rounds} learning rounds; {fewer_rounds} at epsilon
-  2 with fewer than {many:,} devices. Only weights are learnt: how users differ (thousands of numbers, which noise would drown),
-  scales and calibration stay those of the shipped prior. Clip and rounds were chosen beforehand by the loss of held-out devices
-  in two other regimes, circle and noisy (`python benchmarks/federated_prior.py --choose`); no wizard was played.
+  shipped prior (noise needs a start). With fewer than {many:,} devices there are {few_rounds} learning rounds, and gradients are
+  shortened to {few_clip:g}; with more, {rounds} and {clip:g}, as the library has it. Only weights are learnt: how users differ
+  (thousands of numbers, which noise would drown), scales and calibration stay those of the shipped prior. Rounds and clip were
+  chosen beforehand by the loss of held-out devices in two other regimes, circle and noisy (`python
+  benchmarks/federated_prior.py --choose`); no wizard was played.
 - **shipped prior**: trained on invented people. **no trained prior**: flat."""
 
 SAME = """\

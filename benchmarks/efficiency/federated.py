@@ -46,18 +46,19 @@ HELD_OUT = 0.1
 """Share of the devices that train nothing; on these, scales and calibration are chosen."""
 FRESH = range(60, 90)
 """Numbers of the policies on which trainings of large cohorts are compared; nobody trains or is tested on them."""
-CLIP, ROUNDS, FEWER_ROUNDS, MANY = 4.0, 20, 10, 1000
-"""With noise: the length to which a device shortens its gradient, and learning rounds; fewer where fewer than ``MANY`` devices
-hide behind an epsilon below 8. Step size and momentum are the library's own. ``federated_prior.py --choose`` compares others."""
+MANY, FEW_ROUNDS, FEW_CLIP = 1000, 3, 4.0
+"""With noise and fewer than ``MANY`` devices: learning rounds, and the length to which a device shortens its gradient. All else is
+as the library has it, and everything with more devices. ``federated_prior.py --choose`` compares others."""
 CHOSEN: Mapping[str, Any] = MappingProxyType(
     {
         "epsilons": EPSILONS,
         "delta": DELTA,
         "held_out": HELD_OUT,
-        "clip": CLIP,
-        "rounds": ROUNDS,
-        "fewer_rounds": FEWER_ROUNDS,
         "many": MANY,
+        "few_rounds": FEW_ROUNDS,
+        "few_clip": FEW_CLIP,
+        "rounds": TrainingPlan().rounds,
+        "clip": TrainingPlan().clip,
         "labelled": LABELLED,
         "most_friends": MOST_FRIENDS,
     }
@@ -233,8 +234,7 @@ def make_training(
     held = max(MINIMUM_COHORT, round(HELD_OUT * len(devices))) / len(devices)
     chosen: dict[str, Any] = {"validation_split": held, "delta": DELTA}
     if epsilon is not None:
-        few = epsilon < max(EPSILONS) and len(devices) < MANY
-        chosen |= {"rounds": FEWER_ROUNDS if few else ROUNDS, "clip": CLIP}
+        chosen |= {"rounds": FEW_ROUNDS, "clip": FEW_CLIP} if len(devices) < MANY else {}
         start = start or Prior.default()
     plan = TrainingPlan(**{**chosen, **options})
     multiplier = 0.0 if epsilon is None else multiplier_for(epsilon, DELTA, plan.rounds)
