@@ -47,8 +47,8 @@ HELD_OUT = 0.1
 FRESH = range(60, 90)
 """Numbers of the policies on which trainings of large cohorts are compared; nobody trains or is tested on them."""
 MANY, FEW_ROUNDS, FEW_CLIP = 1000, 3, 4.0
-"""With noise and fewer than ``MANY`` devices: learning rounds, and the length to which a device shortens its gradient. All else is
-as the library has it, and everything with more devices. ``federated_prior.py --choose`` compares others."""
+"""With noise and fewer than ``MANY`` devices: learning rounds, and the length to which a device shortens its gradient. All else
+is as the library has it, and everything with more devices. ``federated_prior.py --choose`` compares others."""
 CHOSEN: Mapping[str, Any] = MappingProxyType(
     {
         "epsilons": EPSILONS,
