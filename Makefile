@@ -3,6 +3,8 @@
 PYTHON ?= python3.11
 POLICY_DIR ?= my-policy
 RESULTS ?= build/label-efficiency
+FEDERATED ?= build/federated-prior
+LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py)
 UV_VERSION := 0.13.9
 
 UV := .tools/bin/uv
@@ -20,11 +22,11 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lowest lint format types docs bench bench-labels lock wheels clean
+.PHONY: help run test test-lowest lint format types docs bench bench-labels bench-federated lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target says; do printf 'make %-13s%s\n' "$$target" "$$says"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target says; do printf 'make %-16s%s\n' "$$target" "$$says"; done
 
 run: $(RUN_READY) ## set up, then answer the wizard's questions for a user of the sample network
 	@mkdir -p $(POLICY_DIR)
@@ -55,12 +57,17 @@ docs: $(TEST_READY) ## write the generated pages of docs/ again
 	$(BIN)/python docs/cli_reference.py docs/reference/cli.md
 
 bench: $(TEST_READY) ## run every short benchmark; each prints a table
-	@for script in $(filter-out benchmarks/label_efficiency.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out $(LONG),$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 # Needs the networks: PRIVWIZ_EGO_FACEBOOK names their folder. An interrupted run goes on where it was.
 bench-labels: $(TEST_READY) ## how few answers suffice, against every rival (about 45 minutes on 2 cores); writes docs/results.md
 	$(BIN)/python benchmarks/label_efficiency.py --out $(RESULTS)
 	$(BIN)/python docs/results_page.py $(RESULTS) docs/results.md --readme README.md
+
+# Needs the networks too, and goes on where it was.
+bench-federated: $(TEST_READY) ## priors trained through secure sums, with and without noise (about 40 minutes on one core); writes docs/federated-results.md
+	$(BIN)/python benchmarks/federated_prior.py --out $(FEDERATED)
+	$(BIN)/python docs/federated_page.py $(FEDERATED) docs/federated-results.md
 
 lock: $(UV_READY) ## resolve the dependencies again
 	$(UV) lock

@@ -31,7 +31,7 @@ from privwiz.learning_curve import ITEM, MATRIX, play
 from privwiz.prior import Prior
 from privwiz.simulated_user import SimulatedUser
 
-__all__ = ["PACKAGES", "Job", "PlayJob", "PriorJob", "Run", "end_with_parent", "play_methods", "run_jobs", "spent"]
+__all__ = ["PACKAGES", "Job", "PlayJob", "PriorJob", "Run", "end_with_parent", "name_of", "play_methods", "run_jobs", "spent"]
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "igraph")
 """What else than the code here decides the last bit of a result."""
@@ -85,7 +85,7 @@ class PriorJob:
         """See `Job`."""
         others = self._others()
         learnt = digest(self.run.data, others)
-        name = _name("prior", others, learnt, (self.ego, *self.run.friends[self.ego]), self.regime, self.run.seed)
+        name = name_of("prior", others, learnt, (self.ego, *self.run.friends[self.ego]), self.regime, self.run.seed)
         return self.run.out / "priors" / f"{self.regime}-{self.ego}-{name}.json"
 
     def compute(self) -> None:
@@ -111,7 +111,7 @@ class PlayJob:
         """See `Job`."""
         run, ego = self.prior.run, self.prior.ego
         about = (self.prior.path.name, digest(run.data, [ego]), self.budget, self.draw, self.methods, run.seed, run.most_screens)
-        return run.out / "parts" / f"{self.budget}-{self.prior.regime}-{ego}-{self.draw}-{_name('play', *about)}.parquet"
+        return run.out / "parts" / f"{self.budget}-{self.prior.regime}-{ego}-{self.draw}-{name_of('play', *about)}.parquet"
 
     def compute(self) -> None:
         """See `Job`."""
@@ -206,7 +206,7 @@ def _compute(job: Job) -> Job:
     return job
 
 
-def _name(*about: object) -> str:
+def name_of(*about: object) -> str:
     """Return a name that stands for all this, and for the code."""
     return hashlib.sha256(json.dumps([_code(), *about]).encode()).hexdigest()[:20]
 

@@ -25,7 +25,9 @@ __all__ = [
     "leave_one_out_prior",
     "look_through",
     "read_network",
+    "restricted",
     "training_people",
+    "without",
 ]
 
 FEWEST_FRIENDS = 10
@@ -148,20 +150,20 @@ def leave_one_out_prior(people: Sequence[Person], unseen: Iterable[str], seed: i
     for number, person in enumerate(people):
         ego = person.network.ego
         if ego not in reduced:
-            reduced[ego] = _without(person, hidden)
+            reduced[ego] = without(person, hidden)
         network, circles = reduced[ego]
         told = np.sort(np.random.default_rng([seed, number]).permutation(network.n)[:LABELLED])
         if told.size:
             practises = network.n <= MOST_FRIENDS and practising[network.ego] < PRACTISING
             practising[network.ego] += practises
-            users.append(TrainingUser(network, circles, _restricted(person.policy, network), told, practises))
+            users.append(TrainingUser(network, circles, restricted(person.policy, network), told, practises))
     if len(practising) < 2 or not any(user.practises for user in users):
         return Prior.flat()
     provenance = {"data": "simulated policies on other ego networks", "users": len(users), "labelled_friends": LABELLED}
     return train_prior(users, seed, provenance)
 
 
-def _without(person: Person, hidden: set[str]) -> tuple[EgoNetwork, Circles]:
+def without(person: Person, hidden: set[str]) -> tuple[EgoNetwork, Circles]:
     """Return the network of who is not hidden, and its circles."""
     network = person.network
     gone = hidden.intersection(network.friends)
@@ -170,6 +172,7 @@ def _without(person: Person, hidden: set[str]) -> tuple[EgoNetwork, Circles]:
     return network, find_circles(network, seed=0) if gone else person.circles
 
 
-def _restricted(policy: SimulatedPolicy, network: EgoNetwork) -> SimulatedPolicy:
+def restricted(policy: SimulatedPolicy, network: EgoNetwork) -> SimulatedPolicy:
+    """Return the policy about those who are in the network."""
     kept = np.isin(policy.friends, network.friends)
     return replace(policy, friends=network.friends, allow=policy.allow[:, kept], clean=policy.clean[:, kept])
