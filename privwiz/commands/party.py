@@ -33,7 +33,9 @@ def party(name: str, config: str) -> None:
     from privwiz.federated.cluster import Cluster
     from privwiz.federated.tfe import serve
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # At once, not by an exception: one that is raised while TensorFlow is imported may be swallowed there.
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, INTERRUPTED)):
+        signal.signal(number, lambda *_, code=code: os._exit(code))
     cluster = Cluster.load(config)
     cluster.check_player(name)
     note("Loading TensorFlow ...")
