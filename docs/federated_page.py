@@ -128,6 +128,7 @@ a core that was shared with other work, so they are rough."""
 SHORT = (
     "Labels are simulated, and all simulated users of a network share its friends: intervals say little about other networks.",
     "These are few devices, above all for noise. Training takes off the shipped prior's loss on held-out devices: {told}.",
+    "A noisy round that is no larger than noise alone may be changes nothing. No round changed anything {unmoved}.",
     "A lower loss before any answer need not show in the wizard: see what training adds to the shipped prior there.",
     "With noise, weights alone are learnt; covariance, scales and calibration are those fitted to the shipped prior's weights.",
     "Epsilon says nothing about who took part and when: that is not hidden.",
@@ -323,7 +324,11 @@ def short(parts: Parts) -> str:
         loss = {name: float(np.mean([priors[name]["losses"]["held out"] for priors in some])) for name in _SAYS}
         taken = ", ".join(f"{loss['shipped'] - loss[name]:.3f} {says}" for name, says in _KEPT.items())
         told.append(f"in {regime} {taken}")
-    lines = [line.format(told="; ".join(told)) for line in SHORT]
+    still = {
+        name: sum(part["priors"][name]["losses"] == part["priors"]["shipped"]["losses"] for part in parts) for name in _NOISY
+    }
+    unmoved = " and ".join(f"in {count} of {len(parts)} trainings at {name}" for name, count in still.items())
+    lines = [line.format(told="; ".join(told), unmoved=unmoved) for line in SHORT]
     return "## What falls short\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
