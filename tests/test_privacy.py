@@ -168,7 +168,7 @@ def test_noise_has_its_length(length, deviation):
 @pytest.mark.parametrize("below", [1, 2, 3, 7, 256, 1000])
 def test_bulk_randomness_is_even(below):
     """Whole numbers that are drawn in bulk are below their bound and all alike."""
-    observed = np.bincount(_draw(below, 100_000, secrets.randbelow), minlength=below)
+    observed = np.bincount(_draw(below, 100_000, secrets.randbelow).astype(np.int64), minlength=below)
     assert len(observed) == below
     assert below == 1 or chisquare(observed).pvalue > 1e-6
 
