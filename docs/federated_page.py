@@ -138,7 +138,14 @@ SHORT = (
 def page(results: Mapping[str, Any]) -> str:
     """Return the whole page."""
     facts, parts, cohorts = results["facts"], results["parts"], results["cohorts"]
-    sections = [head(facts, parts), same_loss(parts), in_the_wizard(parts), *large(facts, cohorts), cost(parts), short(parts)]
+    sections = [
+        head(facts, parts),
+        same_loss(parts),
+        in_the_wizard(parts),
+        *large(facts, cohorts),
+        cost(parts),
+        short(parts, cohorts),
+    ]
     return "\n\n".join(sections) + "\n"
 
 
@@ -316,7 +323,7 @@ def cost(parts: Parts) -> str:
     return f"{COST}\n\n{table(header, rows, left=2)}"
 
 
-def short(parts: Parts) -> str:
+def short(parts: Parts, cohorts: Mapping[str, Any] | None) -> str:
     """Say what falls short."""
     told = []
     for regime in _regimes(parts):
@@ -329,6 +336,8 @@ def short(parts: Parts) -> str:
     }
     unmoved = " and ".join(f"in {count} of {len(parts)} trainings at {name}" for name, count in still.items())
     lines = [line.format(told="; ".join(told), unmoved=unmoved) for line in SHORT]
+    if cohorts is None:
+        lines.append("How large a cohort noise takes was not measured in this run.")
     return "## What falls short\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
