@@ -15,9 +15,10 @@ Run: ``python benchmarks/secure_sum.py [--sizes 1000x1000,100x10000]``.
 
 import argparse
 import os
+import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
 import numpy as np
@@ -27,8 +28,9 @@ from privwiz.federated.algorithms import Local, fed_avg, start
 from privwiz.federated.examples import Examples, stack
 from privwiz.federated.fixed_point import encode
 from privwiz.federated.rounds import OpenedSum, RoundPlan
-from privwiz.federated.secure import ENGINES, SecureSum
+from privwiz.federated.secure import ENGINES, PlainSum, SecureSum
 from privwiz.federated.shares import expand, fresh_seeds, share_update
+from privwiz.federated.simulation import train_round
 from privwiz.federated.tfe import load
 
 RUNS = 5
@@ -108,15 +110,44 @@ def own_way(protocol: str, devices: int, length: int) -> Times:
     return times
 
 
-def learning(devices: int) -> tuple[float, float]:
-    """Devices per CPU-second: the batch, and the plain loop."""
+class Stream(Mapping[int, Examples]):
+    """Any number of devices, handed out from a few that were prepared: what a mapping that reads them from a disk would do."""
+
+    def __init__(self, prepared: list[Examples], devices: int) -> None:
+        self._prepared, self._devices = prepared, devices
+
+    def __getitem__(self, device: int) -> Examples:
+        """The examples of a device."""
+        return self._prepared[device % len(self._prepared)]
+
+    def __iter__(self) -> Iterator[int]:
+        """The devices in their order."""
+        return iter(range(self._devices))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._devices
+
+
+def learning() -> Iterator[tuple[str, float, float]]:
+    """What is done, devices per CPU-second, and the largest memory so far in MB."""
     rng = np.random.default_rng(0)
-    examples = [Examples(rng.normal(size=(30, 50)), rng.choice([-1, 1], (30, 1)).astype(np.int8)) for _ in range(devices)]
+    examples = [Examples(rng.normal(size=(30, 50)), rng.choice([-1, 1], (30, 1)).astype(np.int8)) for _ in range(256)]
     algorithm, state, batch = fed_avg(Local(rate=0.1, steps=5)), start(np.zeros((1, 50))), stack(examples)
-    few = examples[: devices // 8]
-    batched, _ = measured(lambda: algorithm.client_updates(state, batch))
-    loop, _ = measured(lambda: [algorithm.client_update(state, one) for one in few])
-    return 1000 * devices / batched, 1000 * len(few) / loop
+    few = examples[:32]
+
+    def row(name: str, devices: int, work: Callable[[], object]) -> tuple[str, float, float]:
+        cpu, _ = measured(work)
+        return name, 1000 * devices / cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def whole_round(devices: int) -> None:
+        plan = RoundPlan(next(ROUNDS), frozenset(range(devices)), 51, 800.0)
+        train_round(algorithm, state, Stream(examples, devices), plan, PlainSum())
+
+    yield row("the plain loop, updates alone", len(few), lambda: [algorithm.client_update(state, one) for one in few])
+    yield row("batched, updates alone", len(examples), lambda: algorithm.client_updates(state, batch))
+    for devices in (2_000, 20_000, 200_000):
+        yield row(f"whole round, streamed, {devices:,} devices", devices, lambda devices=devices: whole_round(devices))  # type: ignore[misc]
 
 
 def main() -> None:
@@ -137,8 +168,9 @@ def main() -> None:
             times = cpu / rows[f"`{name}`"][0]
             print(f"tf-encrypted's own way, {protocol}: {cpu:,.0f} ms CPU, {wall:,.0f} ms wall; {times:.0f} times `{name}` (CPU)")
         print()
-    batched, loop = learning(512)
-    print(f"FedAvg, devices per CPU-second: {batched:,.0f} batched, {loop:,.0f} in the plain loop")
+    print("| FedAvg | devices per CPU-second | memory at most, MB |\n|---|---|---|")
+    for name, devices_per_second, memory in learning():
+        print(f"| {name} | {devices_per_second:,.0f} | {memory:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":

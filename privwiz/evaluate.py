@@ -10,12 +10,13 @@ import numpy.typing as npt
 from privwiz.answers import Answer, Entry, Evidence, evidence
 from privwiz.belief import Layout, believe, believe_classic, lay_out
 from privwiz.circles import find_circles
-from privwiz.decisions import STATED, Decision, read_decision, threshold
+from privwiz.decisions import STATED, Decision, threshold
 from privwiz.errors import DataError
 from privwiz.graphs import EgoNetwork
 from privwiz.items import ProfileItem, profile_items
 from privwiz.metrics import ItemScore, item_scores
 from privwiz.prior import Prior
+from privwiz.stated import stated_cells
 
 __all__ = ["OWN_METHODS", "HeldOut", "cross_validate"]
 
@@ -108,7 +109,7 @@ def cross_validate(
     """
     named = tuple(dict.fromkeys(item for item, _ in answers)) if items is None else items
     resolved = profile_items(tuple(named))
-    stated = _read(network, answers, resolved)
+    stated = stated_cells(network, answers, resolved)
     part = _deal(stated, folds, seed)
     rows = []
     for method, predict in _predictors(network, resolved, prior, seed, classifiers).items():
@@ -124,17 +125,6 @@ def cross_validate(
                 ranked = replace(score, auc=float("nan")) if method == "majority" else score
                 rows.append(HeldOut(network.ego, method, item.id, ranked))
     return tuple(rows)
-
-
-def _read(network: EgoNetwork, answers: Mapping[tuple[str, str], Decision | str], items: Sequence[ProfileItem]) -> Stated:
-    """Return what was said, shape (J, n); "ask" is as if nothing was said."""
-    row = {item.id: j for j, item in enumerate(items)}
-    stated = np.zeros((len(items), network.n), np.int8)
-    for (item, friend), decision in answers.items():
-        column, said = network.index(friend), read_decision(decision, f"the answer about {item!r} and {friend!r}")
-        if item in row and said != Decision.ASK:
-            stated[row[item], column] = STATED[said.value]
-    return stated
 
 
 def _deal(stated: Stated, folds: int, seed: int) -> npt.NDArray[np.intp]:

@@ -191,7 +191,8 @@ def _everywhere(weights: Floats, batch: ExampleBatch) -> Floats:
 def _descents(weights: Floats, batch: ExampleBatch, l2: float) -> Floats:
     """`_descent` of every device at its own weights, shape (c, J, d)."""
     score = batch.features @ weights.transpose(0, 2, 1)
-    error = batch.stated * expit(-batch.stated * score)
+    label = batch.stated.astype(np.float64)
+    error = label * expit(-label * score)
     labels = np.maximum(np.count_nonzero(batch.stated, axis=1), 1)
     return np.asarray(error.transpose(0, 2, 1) @ batch.features / labels[:, :, None] - l2 * weights)
 

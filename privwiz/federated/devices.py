@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.circles import find_circles
-from privwiz.decisions import STATED, Decision, read_decision
+from privwiz.decisions import Decision
 from privwiz.errors import DataError
 from privwiz.features import friend_features
 from privwiz.federated.examples import Examples
 from privwiz.graphs import EgoNetwork
 from privwiz.items import ProfileItem
 from privwiz.prior import Prior
+from privwiz.stated import stated_cells
 from privwiz.tuning import Practice, practise_on_answers
 
 __all__ = ["Device", "device_of", "digest"]
@@ -68,12 +69,7 @@ def device_of(
         If an answer is about somebody who is not a friend.
     """
     network = network_of(user)
-    row = {item.id: j for j, item in enumerate(items)}
-    stated = np.zeros((len(items), network.n), np.int8)
-    for (item, friend), decision in answers.items():
-        position, said = network.index(friend), read_decision(decision, f"the answer about {item!r} and {friend!r}")
-        if item in row and said != Decision.ASK:
-            stated[row[item], position] = STATED[said.value]
+    stated = stated_cells(network, answers, items)
     labelled = np.flatnonzero(stated.any(axis=0))
     if not labelled.size:
         raise DataError(f"user {user!r} has no answer (allow or deny) about these items; there is nothing to learn from")

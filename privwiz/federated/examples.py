@@ -72,8 +72,10 @@ def stack(devices: Sequence[Examples]) -> ExampleBatch:
         raise DataError(f"devices with {sorted(widths)} features and items cannot be put side by side; it takes the same of each")
     ((d, items),) = widths
     size = np.array([len(one.features) for one in devices])
-    shape = len(devices), int(size.max())
-    batch = ExampleBatch(np.zeros((*shape, d)), np.zeros((*shape, items), np.int8), size)
-    for k, one in enumerate(devices):
-        batch.features[k, : size[k]], batch.stated[k, : size[k]] = one.features, one.stated
+    features, stated = np.concatenate([one.features for one in devices]), np.concatenate([one.stated for one in devices])
+    present = np.arange(size.max()) < size[:, None]
+    if present.all():
+        return ExampleBatch(features.reshape(*present.shape, d), stated.reshape(*present.shape, items), size)
+    batch = ExampleBatch(np.zeros((*present.shape, d)), np.zeros((*present.shape, items), np.int8), size)
+    batch.features[present], batch.stated[present] = features, stated
     return batch

@@ -11,7 +11,7 @@ from typing import Any
 
 from privwiz.errors import MissingExtra
 
-__all__ = ["load_keras", "load_tensorflow", "quiet_logger"]
+__all__ = ["load_keras", "load_tensorflow", "quiet_logger", "silence"]
 
 
 def load_tensorflow() -> Any:
@@ -25,7 +25,7 @@ def load_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" not in sys.modules and find_spec("tensorflow") is None:
         raise MissingExtra("training a Keras model", "federated")
-    with _silence() if "tensorflow" not in sys.modules else nullcontext():
+    with silence() if "tensorflow" not in sys.modules else nullcontext():
         import tensorflow as tf
     return tf
 
@@ -48,7 +48,7 @@ def quiet_logger() -> Iterator[None]:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Let nothing come out on standard error: TensorFlow's libraries write there before any setting can stop them."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -18,7 +18,7 @@ __all__ = ["blocks", "play_round", "train_round", "updates_of"]
 Floats = npt.NDArray[np.float64]
 State = TypeVar("State")
 
-_ROWS = 16_384
+_ROWS = 8_192
 """Friends in a block, filled up to the longest device: about what fits the processor's cache."""
 
 

@@ -11,12 +11,10 @@ import sys
 import types
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ import numpy as np
 from privwiz.errors import MissingExtra
 from privwiz.federated.cluster import PLAYERS, Cluster
 from privwiz.federated.fixed_point import Ring
+from privwiz.federated.lazy_tensorflow import silence
 from privwiz.federated.listening import check_address, keep_to
 
 __all__ = ["TfeAdder", "drive", "load", "serve"]
@@ -140,7 +139,7 @@ def serve(cluster: Cluster, name: str, ready: Callable[[bool], None]) -> signal.
     load()
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # also for the threads that the server starts
-    with _silence():
+    with silence():
         server = _remote_config(cluster).start_server(name)
     ready(keep_to(address, port))
     # A thread that was there before the mask may get the signal: then a handler of the caller's runs, between two waits.
@@ -196,7 +195,7 @@ def load() -> types.ModuleType:
     if "tf_encrypted" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.getLogger("tf_encrypted").setLevel(logging.CRITICAL)
-        with _silence(), warnings.catch_warnings():
+        with silence(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _import_with_shim()
     return sys.modules["tf_encrypted"]
@@ -223,17 +222,3 @@ def _import_with_shim() -> None:
 
 def _no_distribution(name: str) -> None:
     raise LookupError(name)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Let nothing come out on standard error: TensorFlow's libraries write there before any setting can stop them."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
