@@ -34,7 +34,7 @@ run: $(RUN_READY) ## set up, then answer the wizard's questions for a user of th
 	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
 
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 # Old versions warn about each other, so warnings are no errors there; the documentation shows what the locked versions print.
 test-lowest: $(UV_READY) ## the quick tests with the lowest versions that pyproject.toml admits, in an environment of their own
