@@ -128,6 +128,9 @@ class Coverage:
 class Circles:
     """The circles of one network at every resolution. Iterates circles, level by level, the largest of a level first.
 
+    What the user has dismissed stays among ``labels`` and ``circles``, for what is computed, and is passed over by all that lists
+    or looks up circles.
+
     Parameters
     ----------
     resolutions : tuple of float, length k
@@ -162,10 +165,10 @@ class Circles:
         return f"<Circles: {len(self.circles)} circles of {len(self.friends)} friends at {len(self.resolutions)} resolutions>"
 
     def __iter__(self) -> Iterator[Circle]:
-        return iter(self.circles)
+        return (circle for circle in self.circles if circle.id not in self._hidden)
 
     def __len__(self) -> int:
-        return len(self.circles)
+        return len(self.circles) - len(self._hidden)
 
     def __getitem__(self, circle_id: str) -> Circle:
         """Return the circle of this id.
@@ -175,7 +178,7 @@ class Circles:
         DataError
             If there is no such circle.
         """
-        for circle in self.circles:
+        for circle in self:
             if circle.id == circle_id:
                 return circle
         raise DataError(
@@ -183,7 +186,7 @@ class Circles:
         )
 
     def level(self, k: int) -> tuple[Circle, ...]:
-        """Return the circles at level ``k``, the largest first; circle number c holds the friends labelled c.
+        """Return the circles at level ``k``, the largest first.
 
         Raises
         ------
@@ -192,11 +195,25 @@ class Circles:
         """
         if not 0 <= k < len(self.resolutions):
             raise DataError(f"there is no level {k}; the levels are 0 to {len(self.resolutions) - 1}")
+        return tuple(circle for circle in self._levels[k] if circle.id not in self._hidden)
+
+    def communities(self, k: int) -> tuple[Circle, ...]:
+        """Return the circles at level ``k``, dismissed or not: number c holds the friends labelled c. Raises as `level` does."""
+        self.level(k)
         return self._levels[k]
 
     @cached_property
     def _levels(self) -> tuple[tuple[Circle, ...], ...]:
         return tuple(tuple(circle for circle in self.circles if circle.level == k) for k in range(len(self.resolutions)))
+
+    @cached_property
+    def _hidden(self) -> frozenset[str]:
+        """Ids of the circles that are nearly the same people as a dismissed one, and that the user has not made."""
+        return frozenset(
+            circle.id
+            for circle in self.circles
+            if not circle.corrected and any(alike(circle.members, one.members) for one in self.dismissed)
+        )
 
     def of(self, friend: str) -> tuple[Circle, ...]:
         """Return the circles that a friend is in, level by level.
@@ -209,19 +226,20 @@ class Circles:
         i = bisect_left(self.friends, friend)
         if self.friends[i : i + 1] != (friend,):
             raise UnknownFriend(friend)
-        return tuple(level[c] for level, c in zip(self._levels, self.labels[:, i].tolist(), strict=True) if c < len(level))
+        found = (level[c] for level, c in zip(self._levels, self.labels[:, i].tolist(), strict=True) if c < len(level))
+        return tuple(circle for circle in found if circle.id not in self._hidden)
 
     def distinct(self) -> tuple[Circle, ...]:
         """Return one circle for each set of members: the first that the user has corrected, else the one on the first level."""
         chosen: dict[tuple[str, ...], Circle] = {}
-        for circle in self.circles:
+        for circle in self:
             if circle.corrected > chosen.setdefault(circle.members, circle).corrected:
                 chosen[circle.members] = circle
         return tuple(chosen.values())
 
     @property
     def coverage(self) -> Coverage:
-        """How many friends are in a circle, on whatever level."""
+        """How many friends are in a circle, on whatever level, dismissed or not."""
         covered = {friend for level in self._levels for circle in level for friend in circle.members}
         return Coverage(len(covered), len(self.friends), self.isolated)
 
@@ -280,7 +298,7 @@ def find_circles(
         circle that it is paired with by the one-to-one matching of largest total overlap on its level, if their Jaccard index is
         at least .1. Friends may have come and gone. What the user has corrected stays as it is, less the friends who are gone,
         plus the new friends who have more ties with it beyond chance than with any other community; what the user has dismissed
-        is no circle again (`privwiz.corrections`).
+        stays so (`privwiz.corrections`).
 
     Raises
     ------
@@ -346,7 +364,7 @@ def assign_friend(circles: Circles, network: EgoNetwork, friend: str) -> Circles
     for level, gamma in zip(labels, circles.resolutions, strict=True):
         community = best_community(network, place, level, gamma)
         level[place] = alone if community < 0 else community
-    kept = [dict(enumerate(circles.level(k))) for k in range(len(labels))]
+    kept = [dict(enumerate(circles.communities(k))) for k in range(len(labels))]
     join_alike(labels, place, _corrected_groups(kept), alone)
     return assemble(network, circles.resolutions, labels, kept, circles.last_id, circles.dismissed, keep_names=True)
 
@@ -433,7 +451,7 @@ def alike(some: Collection[str], others: Collection[str]) -> bool:
 def _keep_corrections(
     network: EgoNetwork, resolutions: Sequence[float], found: Labels, previous: Circles
 ) -> tuple[Labels, list[dict[int, Circle]]]:
-    """Put the circles that the user has corrected in the place of what was found, and part who is no group.
+    """Put the circles that the user has corrected in the place of what was found.
 
     Return the communities that result, and for each level which of them continues which old circle.
     """
@@ -448,11 +466,6 @@ def _keep_corrections(
         if gamma in resolutions and members:
             kept[resolutions.index(gamma)][number] = circle
             labels[resolutions.index(gamma), members] = number
-    for level in labels if previous.dismissed else ():
-        for group in (np.flatnonzero(level == community) for community in range(level[level < n].max(initial=-1) + 1)):
-            people = [network.friends[i] for i in group]
-            if any(alike(people, circle.members) for circle in previous.dismissed):
-                level[group] = n + group
     if groups := _corrected_groups(kept):
         for i in (network.index(friend) for friend in network.friends if friend not in set(previous.friends)):
             for level, gamma in zip(labels, resolutions, strict=True):

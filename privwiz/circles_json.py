@@ -27,7 +27,7 @@ def write_circles(circles: Circles) -> dict[str, Any]:
         "resolutions": list(circles.resolutions),
         "friends": list(circles.friends),
         "labels": circles.labels.tolist(),
-        "circles": [_write_circle(circle) for circle in circles],
+        "circles": [_write_circle(circle) for circle in circles.circles],
         "isolated": circles.isolated,
         "last_id": circles.last_id,
         "dismissed": [

@@ -4,7 +4,9 @@ A circle that has been corrected keeps its id, its members and its name as frien
 and a new friend joins it, or does not, by its ties, as with any circle. It stands on each level on which its people were a circle
 when it was corrected, and there it replaces what was found, so that every level remains a partition: who is put into it leaves
 the community it was in on those levels; of two corrections the later one decides. The other levels stay as found. All that is
-made of circles follows: what is shown and asked, the likeness of friends and their features.
+made of circles follows: what is shown and asked, the likeness of friends and their features. Only what is dismissed still counts
+there: the ties that it was found in are as they were, and people whom the user does not see as a group are alike all the same
+(both measured: docs/decisions.md).
 
 A group of fewer than three friends is no circle: a corrected circle that shrinks below that is forgotten.
 """
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from privwiz.circles import MIN_SIZE, Circle, Circles, alike, assemble
+from privwiz.circles import MIN_SIZE, Circle, Circles, assemble
 from privwiz.errors import DataError
 from privwiz.graphs import EgoNetwork
 from privwiz.strict_json import expect
@@ -163,7 +165,7 @@ class Move:
 class Dismiss:
     """Say that this is not a group: it is never shown or asked about again, nor is any circle of nearly the same people.
 
-    That is, people of whom more than half are in both. Its members are alone on the levels where it stood.
+    That is, one that shares more than half of all who are in either, unless the user has corrected it.
     """
 
     circle: str
@@ -171,7 +173,7 @@ class Dismiss:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Take a `Dismiss` back: the circle is as it was then, and stays so."""
+    """Take a `Dismiss` back: the circle is as it was then, and stays so. Its id is in `privwiz.circles.Circles.dismissed`."""
 
     circle: str
 
@@ -191,7 +193,7 @@ class _Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a correction comes to: groups that stand, circles that do not, circles that come back as they were."""
+    """What a correction comes to: groups that stand, circles that are dismissed, circles that no longer are."""
 
     groups: tuple[_Group, ...] = ()
     gone: tuple[Circle, ...] = ()
@@ -308,9 +310,7 @@ def _change(circles: Circles, network: EgoNetwork, correction: Correction) -> _C
         case Move(friend, into, out_of):
             return _Change(_moved(circles, network, friend, into, out_of))
         case Dismiss(circle):
-            members = circles[circle].members
-            like = (one for one in circles if one.members == members or (not one.corrected and alike(one.members, members)))
-            return _Change(gone=tuple(like))
+            return _Change(gone=_group(circles, circle).circles)
         case Restore(circle):
             return _restored(circles, circle)
 
@@ -355,8 +355,8 @@ def _restored(circles: Circles, circle_id: str) -> _Change:
     members = next((circle.members for circle in circles.dismissed if circle.id == circle_id), None)
     if members is None:
         raise DataError(f"there is no dismissed circle {circle_id!r}; look it up in the list of dismissed circles")
-    back = tuple(circle for circle in circles.dismissed if alike(circle.members, members))
-    return _Change((_Group(frozenset(members), tuple(circle for circle in back if circle.members == members)),), back=back)
+    back = tuple(circle for circle in circles.dismissed if circle.members == members)
+    return _Change((_Group(frozenset(members), back),), back=back)
 
 
 def _group(circles: Circles, circle_id: str) -> _Group:
@@ -386,33 +386,29 @@ def _check_members(circles: Circles, network: EgoNetwork, friends: Iterable[str]
 
 def _carry_out(circles: Circles, network: EgoNetwork, change: _Change) -> Circles:
     """Put the groups of the change, and those corrected before as far as it leaves them, in the place of what was found."""
-    n = network.n
+    n, gone = network.n, {circle.id for circle in change.gone}
     labels = circles.labels.copy()
-    kept = [dict(enumerate(circles.level(k))) for k in range(len(labels))]
-    touched = {circle.id for group in change.groups for circle in group.circles}.union(circle.id for circle in change.gone)
-    groups = [*_standing(circles, change.groups, touched), *change.groups]
-    for circle in circles:
-        if circle.corrected or circle in change.gone:
-            at = [network.index(friend) for friend in circle.members]
-            labels[circle.level, at] = n + np.array(at)
-    placed = [(group.members, replace(circle, corrected=True)) for group in groups for circle in group.circles]
-    taken = {(circle.level, friend) for members, circle in placed for friend in members}
-    anew = {circle.id for _, circle in placed}
-    placed += [
-        (frozenset(friend for friend in circle.members if (circle.level, friend) not in taken), circle)
-        for circle in change.back
-        if circle.id not in anew
+    kept = [
+        {number: circle for number, circle in enumerate(circles.communities(k)) if circle.id not in gone}
+        for k in range(len(labels))
     ]
+    groups = [*_standing(circles, change.groups, gone), *change.groups]
+    for circle in circles:
+        if circle.corrected and circle.id not in gone:
+            at = np.array(network.positions(circle.members))
+            labels[circle.level, at] = n + at
+    placed = [(group.members, replace(circle, corrected=True)) for group in groups for circle in group.circles]
     for number, (members, circle) in enumerate(placed, start=2 * n):
-        labels[circle.level, [network.index(friend) for friend in members]] = number
+        labels[circle.level, list(network.positions(members))] = number
         kept[circle.level][number] = circle
     last_id = max([circles.last_id, *(int(circle.id.removeprefix("c")) for _, circle in placed)])
     dismissed = (*(circle for circle in circles.dismissed if circle not in change.back), *change.gone)
     return assemble(network, circles.resolutions, labels, kept, last_id, dismissed, keep_names=True)
 
 
-def _standing(circles: Circles, newer: Sequence[_Group], touched: set[str]) -> list[_Group]:
-    """Return the groups corrected before, less whom a newer group takes on one of their levels, but those that are touched."""
+def _standing(circles: Circles, newer: Sequence[_Group], gone: set[str]) -> list[_Group]:
+    """Return the groups corrected before, but those gone or newer, less whom a newer one takes on one of their levels."""
+    touched = gone.union(circle.id for group in newer for circle in group.circles)
     older: dict[tuple[str, ...], tuple[Circle, ...]] = {}
     for circle in circles:
         if circle.corrected and circle.id not in touched:

@@ -129,9 +129,18 @@ def _figure(network: EgoNetwork, circles: Circles, level: int, language: str) ->
     colours = [_COLOURS[c % len(_COLOURS)] for c in range(len(shown))]
     figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     left = (_WIDTH - _PANEL) / _WIDTH
-    _draw_network(figure.add_axes((0.0, 0.0, left, 1.0)), network, circles.labels[level], colours)
+    _draw_network(figure.add_axes((0.0, 0.0, left, 1.0)), network, _shown_first(circles, level), colours)
     _draw_list(figure.add_axes((left, 0.0, 1 - left, 1.0)), _heading(network, circles, level, language), shown, colours, language)
     return figure
+
+
+def _shown_first(circles: Circles, level: int) -> Labels:
+    """Number the communities of a level so that the circles that are shown come first, in their order."""
+    labels, shown = circles.labels[level], set(circles.level(level))
+    hidden = [circle not in shown for circle in circles.communities(level)]
+    order = np.argsort(hidden + [True] * (labels.max(initial=-1) + 1 - len(hidden)), kind="stable")
+    renumbered: Labels = np.argsort(order).astype(np.int32)[labels]
+    return renumbered
 
 
 def _draw_network(axes: Any, network: EgoNetwork, labels: Labels, colours: Sequence[str]) -> None:

@@ -46,9 +46,12 @@ def check_consistent(circles, network):
     assert circles.friends == network.friends
     for k, level in enumerate(circles.labels):
         groups = [tuple(network.friends[i] for i in np.flatnonzero(level == c)) for c in range(level.max(initial=-1) + 1)]
-        assert [circle.members for circle in circles.level(k)] == [group for group in groups if len(group) >= MIN_SIZE]
+        assert [circle.members for circle in circles.communities(k)] == [group for group in groups if len(group) >= MIN_SIZE]
         assert sorted(friend for group in groups for friend in group) == list(network.friends)
-    ids = [circle.id for circle in (*circles, *circles.dismissed)]
+    assert not [one for one in circles for other in circles.dismissed if alike(one.members, other.members) and not one.corrected]
+    assert [circle for k in range(len(circles.resolutions)) for circle in circles.level(k)] == list(circles)
+    assert len(circles) == len(list(circles))
+    ids = [circle.id for circle in (*circles.circles, *circles.dismissed)]
     assert len(set(ids)) == len(ids)
     assert all(1 <= int(one.removeprefix("c")) <= circles.last_id for one in ids)
     again = Circles.from_dict(json.loads(json.dumps(circles.to_dict())), network)
@@ -161,13 +164,17 @@ def test_a_friend_is_moved():
 
 
 def test_what_is_no_group_is_not_asked_about_again():
-    """A dismissed circle is gone on every level, also after finding again, as are circles and shared attributes like it."""
+    """A dismissed circle is gone on every level, also after finding again, as are circles and shared attributes like it.
+
+    In the kernel and the features it stays.
+    """
     profiles = {f"a{i}": {"school": "PKU"} for i in range(6)}
     network = build_ego_network("me", clubs(6, 5).friends, [*combinations([f"a{i}" for i in range(6)], 2)], profiles,
                                 {"school": "PKU"})  # fmt: skip
     found = find_circles(network)
     assert any(alike(group.members, profiles) and group.level >= 0 for group in askable_groups(network, found))
     corrected = apply_corrections(found, network, [Dismiss("c1")])
+    assert corrected.labels.tolist() == found.labels.tolist()
     for circles in (corrected, find_circles(network, seed=5, previous=corrected)):
         assert circles.of("a0") == ()
         assert not [group for group in askable_groups(network, circles) if alike(group.members, profiles)]

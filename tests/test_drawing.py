@@ -9,6 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from privwiz.circles import find_circles
+from privwiz.corrections import Dismiss, apply_corrections
 from privwiz.drawing import draw_circles
 from privwiz.errors import DataError, MissingExtra
 from privwiz.graphs import build_ego_network
@@ -87,6 +88,20 @@ def test_networks_without_circles_are_drawn(tmp_path, friends):
     network = build_ego_network("me", friends, [])
     draw_circles(network, find_circles(network), tmp_path / "circles.svg", 5)
     assert f"0 of {len(friends)} friends are in 0 circles; resolution 8" in texts(tmp_path / "circles.svg")
+
+
+def test_dismissed_circles_are_not_drawn(tmp_path):
+    """A circle that the user has dismissed has neither disc nor line in the list; the others keep theirs."""
+    ties = [(f"{club}{i}", f"{club}{j}") for club in "abc" for i in range(5) for j in range(i)]
+    network = build_ego_network("me", {end for tie in ties for end in tie}, ties)
+    circles = find_circles(network)
+    level = 2
+    gone, *rest = circles.level(level)
+    path = tmp_path / "circles.svg"
+    draw_circles(network, apply_corrections(circles, network, [Dismiss(gone.id)]), path, level=level)
+    text = path.read_text(encoding="utf-8")
+    assert gone.name not in text
+    assert all(circle.name in text for circle in rest)
 
 
 def test_long_names_and_many_circles_fit(tmp_path):

@@ -54,7 +54,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(kind=st.sampled_from([Rename, Dismiss, Merge]), data=st.data())
     def correct(self, kind, data):
         """Name a circle, say that it is no group, or merge it with another one."""
-        first, second = (data.draw(st.sampled_from(self.wizard.circles.circles)).id for _ in range(2))
+        first, second = (data.draw(st.sampled_from(list(self.wizard.circles))).id for _ in range(2))
         if kind is Merge and first != second:
             self.wizard.correct(Merge((first, second)))
         else:
@@ -66,7 +66,7 @@ class Sessions(RuleBasedStateMachine):
         """Set one friend, a few friends, or a circle."""
         friends = st.sampled_from(self.wizard.network.friends)
         whom = [friends, st.lists(friends, min_size=1, max_size=4)]
-        whom += [st.sampled_from(self.wizard.circles.circles)] if len(self.wizard.circles) else []
+        whom += [st.sampled_from(list(self.wizard.circles))] if len(self.wizard.circles) else []
         self.wizard.label(item, data.draw(st.one_of(whom)), decision)
 
     @rule()
