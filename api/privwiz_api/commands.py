@@ -50,7 +50,8 @@ def migrate(back_to: str | None) -> None:
 
     The database is that of DATABASE_URL, or privwiz.db in this folder. `privwiz serve` does it by itself for SQLite.
 
-    Examples:
+    Examples
+    --------
       DATABASE_URL=postgresql://... privwiz migrate
       privwiz migrate --back-to 0001
     """

@@ -21,6 +21,7 @@ from privwiz_api.observe import log_to
 from privwiz_api.sample import TENANT, load_sample
 from privwiz_api.service import Service
 from privwiz_api.settings import Settings
+from privwiz_api.webhooks import Courier
 
 __all__ = ["run"]
 
@@ -83,12 +84,18 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn makes its own files there
             "when_ready": lambda _: self._ready(),
-            "post_fork": lambda _, __: threadpool_limits(1),
+            "post_fork": lambda _, __: self._begin(),
             "child_exit": lambda _, worker: multiprocess.mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
         }
         for name, value in chosen.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
+
+    def _begin(self) -> None:
+        """What each worker does first: one thread of linear algebra for each request, and a courier."""
+        threadpool_limits(1)
+        service: Service = self._app.extensions["privwiz"]
+        Courier(service.database, service.changes, self._settings.webhooks, private=self._settings.private_webhooks).start()
 
     def load(self) -> Flask:
         """Return the application, the same for all workers."""
