@@ -1,6 +1,7 @@
 """The wizard: asks, listens, and sets the rest. The one stateful object of the library; what an SNS backend embeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -8,6 +9,7 @@ from privwiz.answers import CELL_CHOICES, UNSURE, Answer, Entry, evidence, stand
 from privwiz.asking import LEAST_GAIN, STRATEGIES, Strategy, ask
 from privwiz.belief import Belief, Layout, believe, believe_classic, lay_out
 from privwiz.circles import Circle, Circles, assign_friend, find_circles
+from privwiz.corrections import Correction, apply_corrections
 from privwiz.decisions import Decision
 from privwiz.errors import DataError, UnknownItem
 from privwiz.graphs import EgoNetwork
@@ -51,8 +53,8 @@ class Progress:
 class Wizard:
     """Set one user's whole access-control matrix from a few answers.
 
-    Its state is the network, the circles found in it, and the log of answers; all else is computed from these, and equal
-    states give equal policies. It is not safe to share between threads without a lock.
+    Its state is the network, the circles found in it and corrected by the user, and the log of answers; all else is computed from
+    these, and equal states give equal policies. It is not safe to share between threads without a lock.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ class Wizard:
         choice of the predictor's own where it has one.
     circles : Circles, optional
         Circles of this network found before, such as the user's corrected ones.
+    log : iterable of Entry
+        What the user has said and retracted before, in order.
 
     Raises
     ------
@@ -104,6 +108,7 @@ class Wizard:
         classifier: Any = "gp",
         strategy: Strategy = "expected-error",
         circles: Circles | None = None,
+        log: Iterable[Entry] = (),
     ) -> None:
         if not isinstance(network, EgoNetwork):
             raise DataError(f"the network is a {type(network).__name__}; make an EgoNetwork of it with ego_network(graph, user)")
@@ -122,7 +127,8 @@ class Wizard:
         self._strategy = strategy
         self._network = network
         self._circles = find_circles(network, seed=seed) if circles is None else circles
-        self._log: list[Entry] = []
+        self._log = list(log)
+        self._corrections: list[Correction] = []
         self._layout: Layout | None = None
         self._belief: Belief | None = None
 
@@ -133,8 +139,13 @@ class Wizard:
 
     @property
     def circles(self) -> Circles:
-        """The circles found in the network."""
+        """The circles found in the network, as the user has corrected them."""
         return self._circles
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Everything the user has said of the circles, in order."""
+        return tuple(self._corrections)
 
     @property
     def items(self) -> tuple[ProfileItem, ...]:
@@ -145,6 +156,17 @@ class Wizard:
     def log(self) -> tuple[Entry, ...]:
         """Everything the user has said and retracted, in order."""
         return tuple(self._log)
+
+    def fork(self) -> "Wizard":
+        """Return a wizard of the same state that goes its own way; what was computed so far is shared, not computed again."""
+        fork = copy(self)
+        vars(fork).update(_log=list(self._log), _corrections=list(self._corrections))
+        return fork
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Go on with what the user has said elsewhere, such as entries of the log of another wizard that was in this state."""
+        for entry in entries:
+            self._append(entry)
 
     def next_screen(
         self, kinds: Iterable[str] | None = None, items: Iterable[str] | None = None, *, least_gain: float = LEAST_GAIN
@@ -272,6 +294,25 @@ class Wizard:
         self._append(Entry("undo"))
         return kept[-1]
 
+    def correct(self, correction: Correction) -> None:
+        """Correct a circle: what is shown, asked and learnt follows at once, and it holds as friends come and go.
+
+        A correction is taken back by a later one. Answers about the people of a circle stand, whatever becomes of the circle.
+
+        Parameters
+        ----------
+        correction : Correction
+            See `privwiz.corrections`.
+
+        Raises
+        ------
+        DataError, UnknownFriend
+            As `privwiz.corrections.apply_corrections`; nothing changes then.
+        """
+        self._circles = apply_corrections(self._circles, self._network, [correction])
+        self._corrections.append(correction)
+        self._forget()
+
     def policy(self) -> Policy:
         """Set every item for every friend, with reasons. Nothing is granted by it until the user accepts it."""
         return self.belief().policy()
@@ -335,7 +376,7 @@ class Wizard:
         self._forget()
 
     def find_circles_again(self) -> None:
-        """Extract the circles anew from today's network, starting from the present ones, whose ids stay."""
+        """Extract the circles anew from today's network, starting from the present ones, whose ids stay; corrections hold."""
         self._circles = find_circles(self._network, seed=self._seed, previous=self._circles)
         self._forget()
 
@@ -352,7 +393,7 @@ class Wizard:
         return self._belief
 
     def to_json(self) -> str:
-        """Write the state: items, seed, circles, log, and which prior and classifier it is for. The network is not part of it."""
+        """Write the state: items, seed, circles, corrections, log, and which prior and classifier it is for; not the network."""
         return write_session(
             Session(
                 ego=self._network.ego,
@@ -363,6 +404,7 @@ class Wizard:
                 prior=fingerprint(self._prior),
                 circles=self._circles.to_dict(),
                 log=tuple(self._log),
+                corrections=tuple(self._corrections),
             )
         )
 
@@ -407,8 +449,9 @@ class Wizard:
             classifier=session.classifier if classifier is None else classifier,
             strategy=cast("Strategy", session.strategy),
             circles=_restore_circles(session.circles, network, session.seed),
+            log=session.log,
         )
-        wizard._log = list(session.log)
+        wizard._corrections = list(session.corrections)
         return wizard
 
     def _append(self, entry: Entry) -> None:
