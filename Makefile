@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 POLICY_DIR ?= my-policy
 RESULTS ?= build/label-efficiency
 FEDERATED ?= build/federated-prior
-LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py)
+LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py service.py)
 UV_VERSION := 0.13.9
 
 UV := .tools/bin/uv
