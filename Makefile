@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 POLICY_DIR ?= my-policy
 RESULTS ?= build/label-efficiency
 FEDERATED ?= build/federated-prior
-LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py)
+LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py service.py)
 UV_VERSION := 0.13.9
 
 UV := .tools/bin/uv
@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lowest lint format types docs bench bench-labels bench-federated lock wheels clean
+.PHONY: help run test test-lowest lint audit format types docs bench bench-labels bench-federated lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -42,9 +42,12 @@ test-lowest: $(UV_READY) ## the quick tests with the lowest versions that pyproj
 	$(UV) pip install --quiet --python $(LOWEST)/python --resolution lowest-direct -r pyproject.toml --all-extras --group test -e . -e ./api
 	$(LOWEST)/python -m pytest -q -W default -m "not slow" --ignore tests/test_docs.py $(PYTEST)
 
-lint: $(TEST_READY) ## check format and lint rules
+lint: $(TEST_READY) ## check format, lint rules, security lint and the files in deploy/
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive -ll privwiz api/privwiz_api
+	$(BIN)/hadolint deploy/Containerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 format: $(TEST_READY) ## format, and mend what the linter can mend
 	$(BIN)/ruff format
@@ -52,6 +55,11 @@ format: $(TEST_READY) ## format, and mend what the linter can mend
 
 types: $(TEST_READY) ## check types
 	$(BIN)/mypy
+
+# Fails also where something could not be looked up: a check that checked nothing has found nothing.
+audit: $(TEST_READY) ## look for known holes in the locked versions (asks an advisory service)
+	$(UV) export --quiet --frozen --all-packages --all-extras --no-dev --no-emit-workspace --no-hashes --output-file build/locked.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement build/locked.txt
 
 docs: $(TEST_READY) ## write the generated pages of docs/ again
 	$(BIN)/python docs/cli_reference.py docs/reference/cli.md
