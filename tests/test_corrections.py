@@ -114,6 +114,14 @@ def test_a_circle_is_renamed_on_every_level():
     assert corrected.labels.tolist() == found.labels.tolist()
 
 
+def test_two_circles_may_have_one_name():
+    """A user's name is kept though the user gives it twice, also when the circles are found again."""
+    network = clubs(5, 4)
+    corrected = apply_corrections(CIRCLES, network, [Rename("c1", "Work"), Rename("c2", "Work")])
+    for circles in (corrected, find_circles(network, previous=corrected)):
+        assert (circles["c1"].name, circles["c2"].name) == ("Work", "Work")
+
+
 def test_circles_are_merged():
     """The first circle keeps its id and takes all in, on every level where one of them stood; the others are no more."""
     network = clubs(5, 4, 3, profiles={f"a{i}": {"school": "PKU"} for i in range(5)})
