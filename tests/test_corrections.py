@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -120,6 +121,14 @@ def test_two_circles_may_have_one_name():
     corrected = apply_corrections(CIRCLES, network, [Rename("c1", "Work"), Rename("c2", "Work")])
     for circles in (corrected, find_circles(network, previous=corrected)):
         assert (circles["c1"].name, circles["c2"].name) == ("Work", "Work")
+
+
+def test_people_are_called_as_the_user_called_them():
+    """Of circles of the same people on several levels, the one that the user has corrected stands for all."""
+    found = find_circles(clubs(4, 3), resolutions=[0.5, 1])
+    assert [circle.id for circle in found.distinct()] == ["c1", "c2"]
+    named = tuple(replace(circle, name="Band", corrected=True) if circle.id == "c3" else circle for circle in found)
+    assert [circle.name for circle in replace(found, circles=named).distinct()] == ["Band", found["c2"].name]
 
 
 def test_circles_are_merged():
