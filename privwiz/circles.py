@@ -508,13 +508,12 @@ def _dismissed_still(network: EgoNetwork, resolutions: Sequence[float], previous
 def _successors(
     network: EgoNetwork, resolutions: Sequence[float], labels: Labels, taken: Sequence[Collection[int]], previous: Circles
 ) -> list[dict[int, Circle]]:
-    """Return for each level which of its communities, but those ``taken``, continues which old circle that is not corrected."""
+    """Return for each level which of its communities, but those ``taken``, continues which old circle."""
     position = {friend: i for i, friend in enumerate(dict.fromkeys((*network.friends, *previous.friends)))}
     nobody = np.zeros(0, np.intp)
     successors = []
     for gamma, level, corrected in zip(resolutions, labels, taken, strict=True):
-        level_before = previous.level(previous.resolutions.index(gamma)) if gamma in previous.resolutions else ()
-        old = [circle for circle in level_before if not circle.corrected]
+        old = previous.level(previous.resolutions.index(gamma)) if gamma in previous.resolutions else ()
         members = [np.array([position[friend] for friend in circle.members]) for circle in old]
         new = [nobody if c in corrected else group for c, group in enumerate(community_members(level))]
         pairs = match_groups(members, new, len(position))

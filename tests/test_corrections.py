@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -112,6 +113,22 @@ def test_a_circle_is_renamed_on_every_level():
     assert {(circle.name, circle.name_zh, circle.corrected) for circle in corrected.of("a0")} == {("Work", "Work", True)}
     assert {circle.name for circle in corrected.of("b0")} == {"Work: b0, b1 and 2 others"}
     assert corrected.labels.tolist() == found.labels.tolist()
+
+
+def test_two_circles_may_have_one_name():
+    """A user's name is kept though the user gives it twice, also when the circles are found again."""
+    network = clubs(5, 4)
+    corrected = apply_corrections(CIRCLES, network, [Rename("c1", "Work"), Rename("c2", "Work")])
+    for circles in (corrected, find_circles(network, previous=corrected)):
+        assert (circles["c1"].name, circles["c2"].name) == ("Work", "Work")
+
+
+def test_people_are_called_as_the_user_called_them():
+    """Of circles of the same people on several levels, the one that the user has corrected stands for all."""
+    found = find_circles(clubs(4, 3), resolutions=[0.5, 1])
+    assert [circle.id for circle in found.distinct()] == ["c1", "c2"]
+    named = tuple(replace(circle, name="Band", corrected=True) if circle.id == "c3" else circle for circle in found)
+    assert [circle.name for circle in replace(found, circles=named).distinct()] == ["Band", found["c2"].name]
 
 
 def test_circles_are_merged():
