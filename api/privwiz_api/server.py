@@ -80,6 +80,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 30,
             "timeout": 60,
             "keepalive": 5,
+            "limit_request_line": 8190,
             "loglevel": "warning",
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn makes its own files there
