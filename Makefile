@@ -37,7 +37,7 @@ serve: $(RUN_READY) ## set up, then serve the REST API with the sample community
 	$(BIN)/privwiz serve --sample sample_graphs/town
 
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 # Old versions warn about each other, so warnings are no errors there; the documentation shows what the locked versions print.
 test-lowest: $(UV_READY) ## the quick tests with the lowest versions that pyproject.toml admits, in an environment of their own

@@ -189,7 +189,10 @@ def test_a_driver_that_dies_is_noticed(engines):
 
 
 def test_a_party_that_hangs_is_not_waited_for(parties, engines):
-    """A party that is there but does nothing loses the round after the time that the engine was given, by its name."""
+    """A party that is there but does nothing loses the round after the time that the engine was given, by its name.
+
+    When it goes on it is a party as before.
+    """
     engine = engines["securenn"]
     engine.begin(plan(20))
     driver, stopped = driver_of(engine), parties.processes["server1"]
@@ -202,6 +205,8 @@ def test_a_party_that_hangs_is_not_waited_for(parties, engines):
         stopped.send_signal(signal.SIGCONT)
     assert time.monotonic() - start < LOST_SECONDS
     assert driver.poll() is not None
+    np.testing.assert_array_equal(take_a_round(engine, 21).ring, oracle())
+    assert stopped.poll() is None
 
 
 KILLING = """

@@ -1,5 +1,6 @@
 """Training a prior through secure sums: it learns what one place would, whoever adds up, and survives being killed."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -363,11 +364,14 @@ def test_the_more_noise_the_further_off():
 
 @pytest.mark.parametrize("algorithm", ["fedsgd", "reptile", "empirical-bayes"])
 def test_noise_alone_changes_nothing(algorithm):
-    """Where no device has anything to say, a training with noise ends where it started, weights and covariance."""
+    """Where no device has anything to say, a training with noise ends where it started, weights and covariance.
+
+    Noise alone passes its margin once in some 300 rounds, so it is drawn from a seed here.
+    """
     start = Prior.default()
     nobody = [Device(f"user {k}", Examples(np.zeros((0, len(FEATURES))), np.zeros((0, 2), np.int8)), never) for k in range(48)]
     plan = TrainingPlan(algorithm=algorithm, rounds=5, noise_multiplier=10.0, validation_split=0)
-    last = finish(Training(nobody, ITEMS, plan, PlainSum(), start))
+    last = finish(Training(nobody, ITEMS, plan, PlainSum(randbelow=random.Random(1).randrange), start))
     np.testing.assert_allclose(last.weights, start.weights_for(ITEMS), atol=1e-12)
     if algorithm == "empirical-bayes":
         assert np.abs(last.covariance - start.covariance).max() < 0.1

@@ -142,8 +142,9 @@ def serve(cluster: Cluster, name: str, ready: Callable[[bool], None]) -> signal.
     with silence():
         server = _remote_config(cluster).start_server(name)
     ready(keep_to(address, port))
-    # A thread that was there before the mask may get the signal: then a handler of the caller's runs, between two waits.
-    while (received := signal.sigtimedwait(ends, _LISTEN_SECONDS)) is None:
+    # A thread that was there before the mask may get the signal: then a handler of the caller's runs, between two waits. Some
+    # kernels end the wait of a process that was stopped and goes on (SIGSTOP, SIGCONT) with what is no signal at all.
+    while (received := signal.sigtimedwait(ends, _LISTEN_SECONDS)) is None or received.si_signo not in ends:
         pass
     del server
     return signal.Signals(received.si_signo)
