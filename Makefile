@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lowest lint audit format types docs bench bench-labels bench-federated lock wheels clean
+.PHONY: help run serve test test-lowest lint audit format types docs bench bench-labels bench-federated bench-service lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -32,6 +32,9 @@ run: $(RUN_READY) ## set up, then answer the wizard's questions for a user of th
 	@mkdir -p $(POLICY_DIR)
 	$(BIN)/privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada \
 	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
+
+serve: $(RUN_READY) ## set up, then serve the REST API with the sample community on http://127.0.0.1:8080
+	$(BIN)/privwiz serve --sample sample_graphs/town
 
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
@@ -58,11 +61,13 @@ types: $(TEST_READY) ## check types
 
 # Fails also where something could not be looked up: a check that checked nothing has found nothing.
 audit: $(TEST_READY) ## look for known holes in the locked versions (asks an advisory service)
+	@mkdir -p build
 	$(UV) export --quiet --frozen --all-packages --all-extras --no-dev --no-emit-workspace --no-hashes --output-file build/locked.txt
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement build/locked.txt
 
 docs: $(TEST_READY) ## write the generated pages of docs/ again
 	$(BIN)/python docs/cli_reference.py docs/reference/cli.md
+	$(BIN)/python docs/openapi_document.py docs/openapi.json
 
 bench: $(TEST_READY) ## run every short benchmark; each prints a table
 	@for script in $(filter-out $(LONG),$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
@@ -77,6 +82,9 @@ bench-federated: $(TEST_READY) ## priors trained through secure sums, with and w
 	$(BIN)/python benchmarks/federated_prior.py --out $(FEDERATED)
 	$(BIN)/python docs/federated_page.py $(FEDERATED) docs/federated-results.md
 
+bench-service: $(TEST_READY) ## the service under load, beside a bare Flask route and the library (about 10 minutes)
+	$(BIN)/python benchmarks/service.py
+
 lock: $(UV_READY) ## resolve the dependencies again
 	$(UV) lock
 
@@ -89,7 +97,7 @@ clean: ## remove everything that make made, except my-policy/
 
 # --inexact: `make run` takes nothing away that `make test` installed.
 $(RUN_READY): $(UV_READY) $(LOCKED)
-	$(UV) sync --quiet --frozen --inexact --no-default-groups
+	$(UV) sync --quiet --frozen --inexact --all-packages --no-default-groups
 	@touch $@
 
 $(TEST_READY): $(UV_READY) $(LOCKED)

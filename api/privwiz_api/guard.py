@@ -86,7 +86,7 @@ def guard(app: Flask, settings: Settings, tokens: Tokens) -> None:
 
 
 def _check_body() -> None:
-    if request.path.startswith("/v1/") and request.method in ("POST", "PUT", "PATCH"):
+    if request.url_rule is not None and request.path.startswith("/v1/") and request.method in ("POST", "PUT", "PATCH"):
         data = request.get_data()
         if not request.is_json:
             raise UnsupportedMediaType
