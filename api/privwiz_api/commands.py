@@ -28,7 +28,7 @@ def serve(host: str | None, port: int | None, workers: int | None, sample: Path 
     Settings come from the environment: PRIVWIZ_* and DATABASE_URL, secrets also from files named by PRIVWIZ_*_FILE;
     docs/service.md lists them. Without any, the database is privwiz.db in this folder and every token is refused.
 
-    Examples:
+    Example:
       privwiz serve --sample sample_graphs/town
       DATABASE_URL=postgresql://... PRIVWIZ_JWT_SECRET_FILE=/run/secrets/jwt privwiz serve --host 0.0.0.0 --workers 4
     """
@@ -49,7 +49,7 @@ def migrate(back_to: str | None) -> None:
 
     The database is that of DATABASE_URL, or privwiz.db in this folder. `privwiz serve` does it by itself for SQLite.
 
-    Examples:
+    Example:
       DATABASE_URL=postgresql://... privwiz migrate
       privwiz migrate --back-to 0001
     """
