@@ -61,7 +61,21 @@ Language = Literal["en", "zh"]
 
 
 class _Strict(BaseModel):
+    """What is sent has nothing that is not described."""
+
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Return the schema; the plain one is made once, since flask-openapi3 asks for it with every request."""
+        if arguments or options:
+            return super().model_json_schema(*arguments, **options)
+        if cls not in _SCHEMAS:
+            _SCHEMAS[cls] = super().model_json_schema()
+        return _SCHEMAS[cls]
+
+
+_SCHEMAS: dict[type[BaseModel], dict[str, Any]] = {}
 
 
 class _Body(_Strict):

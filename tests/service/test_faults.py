@@ -85,7 +85,7 @@ class Load:
 @pytest.mark.parametrize("what", ["worker", "server"])
 def test_nothing_acknowledged_is_lost_when_processes_are_killed(what, run_server, database_url, app, sign, network):
     """Killed at random moments under load: each acknowledged write is there once, and no deny became allow."""
-    server = run_server(database_url, PRIVWIZ_BACKEND_RATE="1000000 per minute")
+    server = run_server(database_url, PRIVWIZ_BACKEND_RATE="1000000")
     load = Load(server.url, sign(f"tenant-{uuid.uuid4().hex[:8]}", seconds=7200), network)
     load.begin()
     rng = random.Random(7)
@@ -107,7 +107,7 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(what, run_server
 def test_nothing_acknowledged_is_lost_when_the_database_is_killed(own_postgres, run_server, sign, network):
     """PostgreSQL is killed and started again in the middle of requests: they are sent again, and each counts once."""
     prepare(own_postgres.url)
-    server = run_server(own_postgres.url, PRIVWIZ_BACKEND_RATE="1000000 per minute")
+    server = run_server(own_postgres.url, PRIVWIZ_BACKEND_RATE="1000000")
     load = Load(server.url, sign("tenant"), network)
     load.begin()
     for _ in range(2):
