@@ -1,0 +1,62 @@
+"""The circles that the page speaks of: one level of them, so that everybody is in one at most, and the friends in none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from privwiz.circles import Circle, Circles
+from privwiz_api.page.names import readable
+
+__all__ = ["OTHERS", "Group", "find_group", "shown_groups", "shown_level"]
+
+OTHERS = ""
+"""Id of the group of friends who are in no circle."""
+
+_MOST = 12
+_TONES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A circle as the page shows it.
+
+    Parameters
+    ----------
+    id : str
+        Of the circle; `OTHERS` for the friends in none.
+    name : str
+        Empty for the friends in none.
+    tone : str
+        Its colour, a class of the style sheet.
+    members : tuple of str
+    """
+
+    id: str
+    name: str
+    tone: str
+    members: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+def shown_level(circles: Circles) -> int:
+    """Return the finest level with a dozen circles or fewer; the coarsest where all have more or none has any."""
+    levels = range(len(circles.resolutions))
+    return next((k for k in reversed(levels) if 0 < len(circles.level(k)) <= _MOST), 0)
+
+
+def shown_groups(circles: Circles, language: str) -> tuple[Group, ...]:
+    """Return the dozen largest circles of the shown level, then, if there are any, the other friends."""
+    level: tuple[Circle, ...] = circles.level(shown_level(circles))[:_MOST]
+    groups = [
+        Group(circle.id, readable(circle.text(language)), f"t{k % _TONES}", circle.members) for k, circle in enumerate(level)
+    ]
+    inside = {friend for circle in level for friend in circle.members}
+    others = tuple(friend for friend in circles.friends if friend not in inside)
+    return (*groups, *[Group(OTHERS, "", "tx", others)] * bool(others))
+
+
+def find_group(groups: tuple[Group, ...], circle: str) -> Group | None:
+    """Return the group of this id."""
+    known: Mapping[str, Group] = {group.id: group for group in groups}
+    return known.get(circle)

@@ -1,0 +1,228 @@
+"""The result: review it, change it, see it as a friend does, accept it, take that back; and friends who are new."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from flask import Response, g, request
+
+from privwiz.decisions import Decision, PolicyDiff
+from privwiz.policy import Policy
+from privwiz_api.page import memory as store
+from privwiz_api.page.groups import Group, find_group
+from privwiz_api.page.matrix import cells, count, counts, open_cells
+from privwiz_api.page.visits import Visit, local, page, see, show, visitor
+
+__all__: list[str] = []
+
+_FIRST = 8
+"""So many open cells are shown at once."""
+
+
+@page.get("/review")
+@visitor
+def review() -> Any:
+    """Show the whole matrix, by circle and item, what is not decided first."""
+    visit: Visit = g.visit
+    policy = visit.case.wizard.policy()
+    waiting = open_cells(policy, [item.id for item in visit.items])
+    return show(
+        "review.html",
+        counts=counts(policy, visit.groups),
+        totals={item.id: count(policy, item.id, policy.friends) for item in visit.items},
+        waiting=len(waiting),
+        first=cells(policy, waiting[:_FIRST], visit.language),
+        screens=visit.case.wizard.progress().screens,
+    )
+
+
+@page.get("/review/group")
+@visitor
+def review_group() -> Any:
+    """Show one item for one circle, friend by friend."""
+    visit: Visit = g.visit
+    group, item = find_group(visit.groups, request.args.get("circle", "")), _item(visit, request.args.get("item", ""))
+    if group is None or item is None:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    rows = cells(policy, [(item.id, friend) for friend in group.members], visit.language)
+    return show("group.html", group=group, item=item, rows=rows, tally=count(policy, item.id, group.members))
+
+
+@page.get("/review/item")
+@visitor
+def review_item() -> Any:
+    """Show one item, circle by circle."""
+    visit: Visit = g.visit
+    item = _item(visit, request.args.get("id", ""))
+    if item is None:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    waiting = [pair for pair in open_cells(policy, [item.id])]
+    return show(
+        "item.html",
+        item=item,
+        tally=count(policy, item.id, policy.friends),
+        counts=counts(policy, visit.groups),
+        waiting=len(waiting),
+        first=cells(policy, waiting[:_FIRST], visit.language),
+    )
+
+
+@page.get("/review/circle")
+@visitor
+def review_circle() -> Any:
+    """Show one circle, item by item."""
+    visit: Visit = g.visit
+    group = find_group(visit.groups, request.args.get("id", ""))
+    if group is None:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    return show("circle_items.html", group=group, counts=counts(policy, (group,)))
+
+
+@page.get("/review/friend")
+@visitor
+def review_friend() -> Any:
+    """Show what one friend sees, and why."""
+    visit: Visit = g.visit
+    friend = request.args.get("id", "")
+    if friend not in visit.faces:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    rows = cells(policy, [(item.id, friend) for item in visit.items], visit.language)
+    return show("friend.html", face=visit.faces[friend], rows=rows)
+
+
+@page.post("/set")
+@visitor
+def set_cells() -> Any:
+    """Set cells by hand: one, an item for a circle, or all items of one."""
+    visit: Visit = g.visit
+    decision, item, kind, who = _read_choice(request.form.get("set", ""))
+    items = [known.id for known in visit.items if item in ("", known.id)]
+    group = find_group(visit.groups, who) if kind == "circle" else None
+    friends = visit.case.wizard.network.friends if kind == "all" else group.members if group else (who,)
+    if not items or not set(friends) <= set(visit.faces):
+        return show("missing.html", 404)
+    store.label(visit.case, g.key, [(one, friends, decision) for one in items])
+    return see_back("review")
+
+
+def see_back(endpoint: str) -> Any:
+    from flask import redirect, url_for
+
+    return redirect(local(url_for(f"page.{endpoint}")), 303)
+
+
+@page.get("/accept")
+@visitor
+def summary() -> Any:
+    """Show what accepting would change."""
+    visit: Visit = g.visit
+    policy = visit.case.wizard.policy()
+    return show("accept.html", **_summary(visit, policy))
+
+
+@page.post("/accept")
+@visitor
+def accept() -> Any:
+    """Put the policy in force."""
+    visit: Visit = g.visit
+    store.accept(visit.case, g.key, visit.case.wizard.policy().table())
+    return see("done")
+
+
+@page.get("/done")
+@visitor
+def done() -> Any:
+    """Say what is in force."""
+    visit: Visit = g.visit
+    if visit.case.settings is None:
+        return see("summary")
+    return show("done.html", **_summary(visit, visit.case.wizard.policy()))
+
+
+@page.post("/accept/undo")
+@visitor
+def take_back() -> Any:
+    """Put in force again what was before."""
+    store.take_back(g.visit.case, g.key)
+    return see("summary", note="taken_back")
+
+
+@page.get("/export")
+@visitor
+def export() -> Any:
+    """Give the user everything that is kept about the user."""
+    visit: Visit = g.visit
+    policy = visit.case.wizard.policy()
+    answer = Response(policy.to_json(indent=1), mimetype="application/json")
+    answer.headers["Content-Disposition"] = 'attachment; filename="privacy-settings.json"'
+    return answer
+
+
+@page.get("/friends/new")
+@visitor
+def newcomer() -> Any:
+    """Suggest settings for a friend who is new."""
+    visit: Visit = g.visit
+    friend = request.args.get("id", "")
+    if friend not in visit.case.newcomers:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    rows = cells(policy, [(item.id, friend) for item in visit.items], visit.language)
+    return show("newcomer.html", face=visit.faces[friend], rows=rows)
+
+
+@page.post("/friends/new")
+@visitor
+def settle() -> Any:
+    """Decide about a friend who is new."""
+    return see("start")
+
+
+@page.get("/delete")
+@visitor
+def ask_erase() -> Any:
+    """Ask whether everything is to be deleted."""
+    return show("delete.html")
+
+
+@page.post("/delete")
+@visitor
+def erase() -> Any:
+    """Delete everything about the user."""
+    store.erase(g.visit.case, g.key)
+    g.pop("visit")
+    g.left = True
+    answer = show("deleted.html")
+    answer.delete_cookie("privwiz_page", path="/wizard/")
+    return answer
+
+
+def _item(visit: Visit, item: str) -> Any:
+    return next((known for known in visit.items if known.id == item), None)
+
+
+def _read_choice(text: str) -> tuple[str, str, str, str]:
+    try:
+        decision, item, kind, who = json.loads(text)
+    except (ValueError, TypeError):
+        return "", "", "", ""
+    return decision, item, kind, who
+
+
+def _summary(visit: Visit, policy: Policy) -> dict[str, Any]:
+    before = visit.case.settings or {}
+    diff = PolicyDiff.between(policy.ego, before, policy.table())
+    friends = policy.friends
+    rows = []
+    for item in visit.items:
+        tally = count(policy, item.id, friends)
+        today = sum(before.get((item.id, friend)) == Decision.ALLOW for friend in friends)
+        gains = sum(c.item == item.id and c.after == Decision.ALLOW for c in diff.changes)
+        losses = sum(c.item == item.id and c.before == Decision.ALLOW for c in diff.changes)
+        rows.append((item, tally, today, gains, losses))
+    return {"rows": rows, "open": sum(row[1].undecided for row in rows), "accepted": visit.case.settings is not None, "note": request.args.get("note")}
