@@ -10,7 +10,7 @@ from privwiz_api.page import memory as store
 from privwiz_api.page.cases import Owner
 from privwiz_api.page.groups import OTHERS, Group, find_group
 from privwiz_api.page.names import readable
-from privwiz_api.page.portrait import draw
+from privwiz_api.page.portrait import Portrait, draw
 from privwiz_api.page.questions import guess_word, read_answers, sections, stamp
 from privwiz_api.page.visits import Visit, keep_session, local, page, see, show, visitor
 
@@ -34,9 +34,7 @@ def enter() -> Any:
 @visitor
 def start() -> Any:
     """Show what there is to protect, and how much there is to do."""
-    visit: Visit = g.visit
-    progress = visit.case.wizard.progress()
-    return show("start.html", screens=progress.screens, most=MOST_SCREENS, friends=visit.case.wizard.network.n)
+    return _show_start(g.visit)
 
 
 @page.post("/items")
@@ -47,7 +45,7 @@ def pick_items() -> Any:
     picked = set(request.form.getlist("item"))
     left_out = tuple(item.id for item in visit.all_items if item.id not in picked)
     if len(left_out) == len(visit.all_items):
-        return show("start.html", 400, screens=0, most=MOST_SCREENS, friends=visit.case.wizard.network.n, problem="pick_one")
+        return _show_start(visit, 400, "pick_one")
     return keep_session(see("circles"), visit.owner, left_out)
 
 
@@ -56,11 +54,7 @@ def pick_items() -> Any:
 def circles() -> Any:
     """Show the circles: a picture, and the same as a list."""
     visit: Visit = g.visit
-    wizard = visit.case.wizard
-    names = tuple(visit.faces[friend].name for friend in wizard.network.friends)
-    tones = tuple(visit.faces[friend].tone for friend in wizard.network.friends)
-    picture = draw(wizard.network, wizard.circles, names, tones) if wizard.network.n else None
-    return show("circles.html", picture=picture, coverage=wizard.circles.coverage.text(visit.language))
+    return show("circles.html", picture=_picture(visit), coverage=visit.case.wizard.circles.coverage.text(visit.language))
 
 
 @page.get("/circle")
@@ -119,6 +113,22 @@ def undo() -> Any:
     """Take the last answer back."""
     store.undo(g.visit.case, g.key)
     return see("screen", more=1, note="undone")
+
+
+def _picture(visit: Visit) -> Portrait | None:
+    network = visit.case.wizard.network
+    if not network.n:
+        return None
+    shown = [visit.faces[friend] for friend in network.friends]
+    return draw(network, visit.case.wizard.circles, tuple(face.name for face in shown), tuple(face.tone for face in shown))
+
+
+def _show_start(visit: Visit, status: int = 200, problem: str = "") -> Any:
+    wizard = visit.case.wizard
+    screens = wizard.progress().screens if wizard.network.n else 0
+    return show(
+        "start.html", status, screens=screens, most=MOST_SCREENS, friends=wizard.network.n, picture=_picture(visit), problem=problem
+    )
 
 
 def _next(visit: Visit) -> Screen | None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from privwiz.decisions import Decision
+from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz_api.page.groups import Group
+from privwiz_api.page.names import named
 from privwiz_api.page.people import reason_text
 
-__all__ = ["Cell", "Count", "cells", "count", "counts", "open_cells"]
+__all__ = ["Cell", "Count", "OpenPart", "cells", "count", "counts", "open_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,16 @@ class Cell:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """What waits for the user of one item in one circle: the friends, and why for the first of them."""
+
+    item: ProfileItem
+    group: Group
+    friends: tuple[str, ...]
+    reason: str
+
+
 def count(policy: Policy, item: str, friends: Sequence[str]) -> Count:
     """Count what some friends see of an item."""
     at = {known: f for f, known in enumerate(policy.friends)}
@@ -62,7 +74,7 @@ def counts(policy: Policy, groups: Sequence[Group]) -> dict[tuple[str, str], Cou
 
 def cells(policy: Policy, pairs: Sequence[tuple[str, str]], language: str) -> list[Cell]:
     """Return the cells of some (item, friend), those that are not decided first, else in the order given."""
-    label = {item.id: item.text(language) for item in policy.items}
+    label = {item.id: named(item, language) for item in policy.items}
     found = []
     for item, friend in pairs:
         suggestion = policy[item, friend]
@@ -72,9 +84,15 @@ def cells(policy: Policy, pairs: Sequence[tuple[str, str]], language: str) -> li
     return sorted(found, key=lambda cell: cell.decision != Decision.ASK)
 
 
-def open_cells(policy: Policy, items: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (item, friend) of every cell that waits for the user, the likeliest to be allowed first."""
-    rows = [j for j, item in enumerate(policy.items) if item.id in items]
-    waiting = [(j, int(f)) for j in rows for f in np.flatnonzero(policy.decisions[j] == Decision.ASK)]
-    waiting.sort(key=lambda cell: -policy.probability[cell])
-    return [(policy.items[j].id, policy.friends[f]) for j, f in waiting]
+def open_parts(policy: Policy, items: Sequence[ProfileItem], groups: Sequence[Group], language: str) -> list[OpenPart]:
+    """Return what waits for the user, by item and circle, the largest part first."""
+    row = {item.id: j for j, item in enumerate(policy.items)}
+    column = {friend: f for f, friend in enumerate(policy.friends)}
+    parts = []
+    for item in items:
+        for group in groups:
+            waiting = tuple(friend for friend in group.members if policy.decisions[row[item.id], column[friend]] == Decision.ASK)
+            if waiting:
+                reason = reason_text(policy[item.id, waiting[0]].reason, language)
+                parts.append(OpenPart(item, group, waiting, reason))
+    return sorted(parts, key=lambda part: -len(part.friends))

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 
-__all__ = ["LONGEST_NAME", "initials", "readable"]
+from privwiz.items import ProfileItem
+
+__all__ = ["LONGEST_NAME", "initials", "named", "readable"]
 
 LONGEST_NAME = 60
 """Longer names are cut, with an ellipsis."""
@@ -34,3 +36,14 @@ def initials(name: str) -> str:
         return words[0][-2:]
     letters = [word[0] for word in (words[0], *words[1:][-1:])]
     return "".join(letters).upper()
+
+
+def named(item: ProfileItem, language: str) -> str:
+    """Return what to call an item where its name stands alone.
+
+    >>> from privwiz.items import profile_item
+    >>> named(profile_item("phone"), "en"), named(profile_item("phone"), "zh")
+    ('Phone number', '电话号码')
+    """
+    text = readable(item.text(language))
+    return text[0].upper() + text[1:]

@@ -11,7 +11,7 @@ from privwiz.screens import Screen, Toggle
 from privwiz.words import nearest_audience
 
 from privwiz_api.page.groups import Group
-from privwiz_api.page.names import readable
+from privwiz_api.page.names import named, readable
 
 __all__ = ["Choice", "Row", "Section", "guess_word", "preset", "read_answers", "sections", "stamp"]
 
@@ -160,8 +160,8 @@ def _row(number: int, toggle: Toggle, language: str, filled: Mapping[int, str | 
     choices = tuple(
         Choice(value, f"{vocabulary}_{value}", value == chosen, value == guess) for value in (*_values(toggle), UNSURE)
     )
-    label, question = toggle.profile_item.text(language), readable(toggle.text(language), 200)
-    return Row(number, toggle.item, readable(label), (), 0, question, choices, f"{vocabulary}_{guess}", toggle.sure)
+    question = readable(toggle.text(language), 200)
+    return Row(number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, f"{vocabulary}_{guess}", toggle.sure)
 
 
 def _about_circle(row: Row, toggle: Toggle, circles: Mapping[tuple[str, ...], Group], language: str) -> Row:

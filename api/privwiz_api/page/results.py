@@ -7,17 +7,18 @@ from typing import Any
 
 from flask import Response, g, request
 
+from privwiz.answers import CELL_CHOICES
 from privwiz.decisions import Decision, PolicyDiff
 from privwiz.policy import Policy
 from privwiz_api.page import memory as store
 from privwiz_api.page.groups import Group, find_group
-from privwiz_api.page.matrix import cells, count, counts, open_cells
+from privwiz_api.page.matrix import cells, count, counts, open_parts
 from privwiz_api.page.visits import Visit, local, page, see, show, visitor
 
 __all__: list[str] = []
 
-_FIRST = 8
-"""So many open cells are shown at once."""
+_FIRST = 6
+"""So many open parts are shown at once."""
 
 
 @page.get("/review")
@@ -26,13 +27,14 @@ def review() -> Any:
     """Show the whole matrix, by circle and item, what is not decided first."""
     visit: Visit = g.visit
     policy = visit.case.wizard.policy()
-    waiting = open_cells(policy, [item.id for item in visit.items])
+    parts = open_parts(policy, visit.items, visit.groups, visit.language)
     return show(
         "review.html",
         counts=counts(policy, visit.groups),
         totals={item.id: count(policy, item.id, policy.friends) for item in visit.items},
-        waiting=len(waiting),
-        first=cells(policy, waiting[:_FIRST], visit.language),
+        waiting=sum(len(part.friends) for part in parts),
+        first=parts[:_FIRST],
+        rest=sum(len(part.friends) for part in parts[_FIRST:]),
         screens=visit.case.wizard.progress().screens,
     )
 
@@ -59,14 +61,14 @@ def review_item() -> Any:
     if item is None:
         return show("missing.html", 404)
     policy = visit.case.wizard.policy()
-    waiting = [pair for pair in open_cells(policy, [item.id])]
+    parts = open_parts(policy, (item,), visit.groups, visit.language)
     return show(
         "item.html",
         item=item,
         tally=count(policy, item.id, policy.friends),
         counts=counts(policy, visit.groups),
-        waiting=len(waiting),
-        first=cells(policy, waiting[:_FIRST], visit.language),
+        waiting=sum(len(part.friends) for part in parts),
+        first=parts,
     )
 
 
@@ -102,9 +104,8 @@ def set_cells() -> Any:
     visit: Visit = g.visit
     decision, item, kind, who = _read_choice(request.form.get("set", ""))
     items = [known.id for known in visit.items if item in ("", known.id)]
-    group = find_group(visit.groups, who) if kind == "circle" else None
-    friends = visit.case.wizard.network.friends if kind == "all" else group.members if group else (who,)
-    if not items or not set(friends) <= set(visit.faces):
+    friends = _whom(visit, items, kind, who)
+    if decision not in CELL_CHOICES or not items or not friends:
         return show("missing.html", 404)
     store.label(visit.case, g.key, [(one, friends, decision) for one in items])
     return see_back("review")
@@ -200,6 +201,19 @@ def erase() -> Any:
     answer = show("deleted.html")
     answer.delete_cookie("privwiz_page", path="/wizard/")
     return answer
+
+
+def _whom(visit: Visit, items: list[str], kind: str, who: str) -> tuple[str, ...]:
+    """Return the friends that a button is about: one, all, those of a circle, or those of it who wait for the user."""
+    group = find_group(visit.groups, who)
+    if kind == "all":
+        return visit.case.wizard.network.friends
+    if kind == "circle" and group:
+        return group.members
+    if kind == "open" and group:
+        policy = visit.case.wizard.policy()
+        return tuple(friend for friend in group.members if any(policy.decision(item, friend) == Decision.ASK for item in items))
+    return (who,) if kind == "friend" and who in visit.faces else ()
 
 
 def _item(visit: Visit, item: str) -> Any:

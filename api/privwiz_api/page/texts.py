@@ -189,6 +189,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "do_hide": ("Hide", "隐藏"),
     "set_cell": ("{item}, {friend}", "{item}，{friend}"),
     "set_group": ("{item}, {circle}", "{item}，{circle}"),
+    "set_open_one": ("{item}, {circle}: 1 person who waits", "{item}，{circle}：待定的 1 人"),
+    "set_open": ("{item}, {circle}: {number} people who wait", "{item}，{circle}：待定的 {number} 人"),
     "set_everybody": ("Set it for everybody in this circle at once", "一次设定这个圈子里的所有人"),
     "set_all_friends": ("Set it for all friends at once", "一次设定所有好友"),
     "group_heading": ("Who sees your {item}", "谁能看到您的{item}"),

@@ -17,6 +17,7 @@ from privwiz.words import LANGUAGES
 from privwiz_api.page import memory as store
 from privwiz_api.page.cases import Case, Owner
 from privwiz_api.page.groups import Group, shown_groups
+from privwiz_api.page.names import named
 from privwiz_api.page.people import Face, faces, own_name
 from privwiz_api.page.texts import tell
 from privwiz_api.page.tickets import issue, redeem
@@ -109,7 +110,10 @@ def show(template: str, status: int = 200, **data: Any) -> Response:
     def text(key: str, **values: object) -> str:
         return tell(key, chosen, **values)
 
-    answer = make_response(render_template(template, t=text, language=chosen, visit=visit, asset=_asset, own_name=_own_name, language_query=_language_query, **data), status)
+    def name(item: ProfileItem) -> str:
+        return named(item, chosen)
+
+    answer = make_response(render_template(template, t=text, named=name, language=chosen, visit=visit, asset=_asset, own_name=_own_name, language_query=_language_query, **data), status)
     return answer
 
 
