@@ -1,6 +1,7 @@
 """The wizard: asks, listens, and sets the rest. The one stateful object of the library; what an SNS backend embeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -74,6 +75,8 @@ class Wizard:
         choice of the predictor's own where it has one.
     circles : Circles, optional
         Circles of this network found before, such as the user's corrected ones.
+    log : iterable of Entry
+        What the user has said and retracted before, in order.
 
     Raises
     ------
@@ -104,6 +107,7 @@ class Wizard:
         classifier: Any = "gp",
         strategy: Strategy = "expected-error",
         circles: Circles | None = None,
+        log: Iterable[Entry] = (),
     ) -> None:
         if not isinstance(network, EgoNetwork):
             raise DataError(f"the network is a {type(network).__name__}; make an EgoNetwork of it with ego_network(graph, user)")
@@ -122,7 +126,7 @@ class Wizard:
         self._strategy = strategy
         self._network = network
         self._circles = find_circles(network, seed=seed) if circles is None else circles
-        self._log: list[Entry] = []
+        self._log = list(log)
         self._layout: Layout | None = None
         self._belief: Belief | None = None
 
@@ -145,6 +149,17 @@ class Wizard:
     def log(self) -> tuple[Entry, ...]:
         """Everything the user has said and retracted, in order."""
         return tuple(self._log)
+
+    def fork(self) -> "Wizard":
+        """Return a wizard of the same state that goes its own way; what was computed so far is shared, not computed again."""
+        fork = copy(self)
+        vars(fork).update(_log=list(self._log))
+        return fork
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Go on with what the user has said elsewhere, such as entries of the log of another wizard that was in this state."""
+        for entry in entries:
+            self._append(entry)
 
     def next_screen(
         self, kinds: Iterable[str] | None = None, items: Iterable[str] | None = None, *, least_gain: float = LEAST_GAIN
@@ -399,7 +414,7 @@ class Wizard:
             raise DataError("these answers were given with a classifier of your own; pass it again as `classifier`")
         if session.classifier != CUSTOM and classifier is not None:
             raise DataError(f"these answers were given with the classifier {session.classifier!r}; leave `classifier` out")
-        wizard = cls(
+        return cls(
             network,
             session.items,
             given,
@@ -407,9 +422,8 @@ class Wizard:
             classifier=session.classifier if classifier is None else classifier,
             strategy=cast("Strategy", session.strategy),
             circles=_restore_circles(session.circles, network, session.seed),
+            log=session.log,
         )
-        wizard._log = list(session.log)
-        return wizard
 
     def _append(self, entry: Entry) -> None:
         self._log.append(entry)

@@ -33,7 +33,7 @@ BROKEN = (
 
 
 @pytest.fixture(scope="module", params=PROTOCOLS)
-def adder(request, tf_encrypted):  # noqa: ARG001 - imported once
+def adder(request, tf_encrypted):
     """Return tf-encrypted with each protocol."""
     return TfeAdder(request.param), PROTOCOLS[request.param]
 

@@ -656,3 +656,25 @@ def test_what_is_not_a_network_a_prior_or_an_id_is_refused_in_words():
         Wizard(network, items=["phone"], prior="prior.json")
     with pytest.raises(UnknownFriend, match="1 is not a friend in this network; ids are texts here, such as '1'"):
         Wizard(network, items=["phone"]).label("phone", 1, "deny")
+
+
+def test_a_fork_goes_its_own_way():
+    """What is said to a fork changes nothing in the wizard it was forked from; replaying it there gives the same policy."""
+    network = ego_network(nx.karate_club_graph(), 0)
+    wizard = Wizard(network, items=["phone"])
+    before = wizard.policy().to_json()
+    fork = wizard.fork()
+    fork.label("phone", network.friends[0], "allow")
+    assert wizard.policy().to_json() == before
+    wizard.replay(fork.log)
+    assert wizard.policy().to_json() == fork.policy().to_json() != before
+
+
+def test_a_log_from_elsewhere_gives_the_same_policy():
+    """A wizard that is made with a log is the wizard that heard it."""
+    network = ego_network(nx.karate_club_graph(), 0)
+    wizard = Wizard(network, items=["phone"])
+    wizard.answer(wizard.next_screen(), ["few"])
+    again = Wizard(network, items=["phone"], log=wizard.log)
+    assert again.log == wizard.log
+    assert again.policy().to_json() == wizard.policy().to_json()

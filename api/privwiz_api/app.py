@@ -1,37 +1,78 @@
 """The application factory."""
 
-from collections.abc import Mapping
+import logging
+import secrets
 from importlib.metadata import version
 
 from flask import Flask
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
 
+from privwiz_api.changes import Changes
+from privwiz_api.database import Database
+from privwiz_api.guard import guard
 from privwiz_api.health import health
+from privwiz_api.load import Load
+from privwiz_api.observe import observe
+from privwiz_api.openapi import describe
+from privwiz_api.problems import handle_problems, refuse_invalid
+from privwiz_api.routes import circles, items, networks, policies, screens, users
+from privwiz_api.service import Service
+from privwiz_api.settings import Settings
+from privwiz_api.signing import Signer
+from privwiz_api.states import States
+from privwiz_api.tokens import Tokens
 
 __all__ = ["create_app"]
 
+log = logging.getLogger("privwiz")
 
-def create_app(config: Mapping[str, object] | None = None) -> Flask:
+
+def create_app(settings: Settings | None = None) -> Flask:
     """Build the service.
+
+    Nothing is opened: the database is reached for with the first request that needs it, in the process that answers it.
 
     Parameters
     ----------
-    config : mapping, optional
-        Flask settings; they win over environment variables that begin with ``PRIVWIZ_``.
+    settings : Settings, optional
+        Those of the environment unless given.
 
     Returns
     -------
     flask.Flask
         An application of its own at every call, so that tests and servers do not share state.
 
+    Raises
+    ------
+    DataError
+        If a setting cannot be used.
+
     Examples
     --------
-    >>> client = create_app({"TESTING": True}).test_client()
+    >>> client = create_app().test_client()
     >>> client.get("/healthz").json["status"]
     'ok'
     """
-    app = Flask("privwiz_api")
-    app.config["VERSION"] = version("privwiz-api")
-    app.config.from_prefixed_env("PRIVWIZ")
-    app.config.from_mapping(config)
-    app.register_blueprint(health)
+    settings = Settings.from_environment() if settings is None else settings
+    app = OpenAPI(
+        "privwiz_api",
+        info=Info(title="privwiz", version=version("privwiz-api"), description="A privacy wizard for social networks."),
+        security_schemes={"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        validation_error_callback=refuse_invalid,
+        doc_ui=False,
+    )
+    secret = settings.secret_key or secrets.token_hex(32)
+    database, tokens = Database(settings.database_url), Tokens(settings, secret)
+    load = Load(settings.heavy, settings.patience)
+    states = States(database, load, settings.cached_users, settings.cached_policies)
+    changes = Changes(database, states, load, settings.webhooks)
+    app.extensions["privwiz"] = Service(settings, database, load, states, changes, tokens, Signer(secret))
+    handle_problems(app)
+    observe(app)
+    guard(app, settings, tokens)
+    app.register_api(health)
+    for resource in (networks, circles, screens, policies, items, users):
+        app.register_api(resource.routes)
+    describe(app)
     return app

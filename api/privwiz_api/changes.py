@@ -1,0 +1,325 @@
+"""Changes: every write of one user, in one transaction with its idempotency record, events and audit entry."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Delete, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from privwiz.answers import Entry
+from privwiz_api.database import Database
+from privwiz_api.documents import StoredNetwork, pack, unpack, write_decisions, write_entry
+from privwiz_api.load import Load
+from privwiz_api.problems import Problem
+from privwiz_api.states import Acceptance, State, States, Version
+from privwiz_api.tables import acceptances, answers, audit, idempotency, networks, outbox, users
+from privwiz_api.tokens import Caller
+
+__all__ = ["Change", "Changes", "Request", "Result"]
+
+S = TypeVar("S", Delete, Select[Any])
+
+KEPT = timedelta(hours=24)
+"""How long an idempotency record is kept at least."""
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a request gets."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks for a change.
+
+    Parameters
+    ----------
+    caller : Caller
+    user : str
+    id : str
+        Of the request.
+    action : str
+        For the audit log.
+    key : str or None
+        The idempotency key.
+    digest : str
+        Of all that makes the request; another request with the same key is refused.
+    """
+
+    caller: Caller
+    user: str
+    id: str
+    action: str
+    key: str | None
+    digest: str
+
+    @property
+    def tenant(self) -> str:
+        """The caller's tenant."""
+        return self.caller.tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request changes of a state.
+
+    Parameters
+    ----------
+    result : Result
+    after : State or None
+        The state afterwards; its version is the next one. None where the user is left without rows: erasure.
+    policy : bytes or None
+        What was looked at, for an acceptance.
+    events : tuple of (str, mapping)
+        Type and data of what webhooks hear.
+    """
+
+    result: Result
+    after: State | None
+    policy: bytes | None = None
+    events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+class Changes:
+    """Make changes.
+
+    Parameters
+    ----------
+    database : Database
+    states : States
+    load : Load
+    webhooks : collection of str
+        The tenants that hear of events.
+    """
+
+    def __init__(self, database: Database, states: States, load: Load, webhooks: Mapping[str, object]) -> None:
+        self._database = database
+        self._states = states
+        self._load = load
+        self._webhooks = webhooks
+
+    def make(self, request: Request, plan: Callable[[State | None], Change]) -> Result:
+        """Make a change, once.
+
+        The plan is made for the current state, outside of the transaction; if somebody else changed the state meanwhile, it is
+        made again. It may be called several times and must change nothing itself.
+
+        Parameters
+        ----------
+        request : Request
+        plan : callable
+            Current state, None where there is no such user -> `Change`. Raises `Problem` to refuse.
+
+        Raises
+        ------
+        Problem
+            What ``plan`` raises; 422 for a key that came with another request; 409 if the state keeps changing.
+        """
+        for _ in range(_TRIES):
+            if request.key is not None:
+                with self._database.read() as connection:
+                    done = _replay(connection, request)
+                if done is not None:
+                    return done
+            state = self._states.current(request.tenant, request.user)
+            with self._load.turn():
+                change = plan(state)
+            try:
+                with self._database.write(f"{request.tenant}/{request.user}") as connection:
+                    if not _unchanged(connection, request, state):
+                        continue
+                    if request.key is not None and (done := _replay(connection, request)) is not None:
+                        return done
+                    self._write(connection, request, state, change)
+            except IntegrityError:
+                continue
+            if change.after is not None:
+                self._states.remember(change.after)
+            return change.result
+        raise Problem(409, "contention", "Others keep changing this user; send the request again.", {"Retry-After": "1"})
+
+    def _write(self, connection: Connection, request: Request, before: State | None, change: Change) -> None:
+        now, after = datetime.now(UTC), change.after
+        if after is not None:
+            write_state(connection, before, after, now, change.policy)
+        if request.key is not None:
+            connection.execute(_recorded(delete(idempotency), request))
+            connection.execute(insert(idempotency).values(_record(request, change.result, now)))
+        if request.tenant in self._webhooks:
+            for kind, data in change.events:
+                connection.execute(insert(outbox).values(_event(request, kind, data, now)))
+        connection.execute(
+            insert(audit).values(
+                at=now,
+                tenant=request.tenant,
+                user=request.user,
+                actor=request.caller.id,
+                action=request.action,
+                revision=None if after is None else after.version.revision,
+                request=request.id,
+            )
+        )
+
+    def sweep(self) -> None:
+        """Forget the idempotency records that need no longer be kept."""
+        with self._database.write("sweep") as connection:
+            connection.execute(delete(idempotency).where(idempotency.c.at < datetime.now(UTC) - KEPT))
+
+
+def write_state(connection: Connection, before: State | None, after: State, now: datetime, policy: bytes | None) -> None:
+    """Write what a state has that the one before had not."""
+    own = {"tenant": after.tenant, "user": after.user}
+    version = {"revision": after.version.revision, "network_revision": after.version.network_revision}
+    if before is None:
+        connection.execute(
+            insert(users).values(
+                tenant=after.tenant, id=after.user, generation=after.version.generation, created_at=now, **version
+            )
+        )
+    else:
+        connection.execute(update(users).where(users.c.tenant == after.tenant, users.c.id == after.user).values(**version))
+    if after.stored is not (None if before is None else before.stored):
+        connection.execute(delete(networks).where(networks.c.tenant == after.tenant, networks.c.user == after.user))
+        if after.stored is not None:
+            connection.execute(insert(networks).values(**own, document=after.stored.write()))
+    known = 0 if before is None else len(before.log)
+    rows = [
+        {**own, "seq": seq, "at": now, "document": write_entry(entry)} for seq, entry in enumerate(after.log[known:], known + 1)
+    ]
+    if rows:
+        connection.execute(insert(answers), rows)
+    known = 0 if before is None else len(before.acceptances)
+    for seq, accepted in enumerate(after.acceptances[known:], known + 1):
+        connection.execute(
+            insert(acceptances).values(
+                **own,
+                seq=seq,
+                at=accepted.at,
+                kind=accepted.kind,
+                revision=accepted.revision,
+                decisions=write_decisions(accepted.decisions),
+                policy=policy,
+            )
+        )
+
+
+def next_version(state: State, *, network: bool = False) -> Version:
+    """Return the version after a change, of the network or of something else."""
+    revision = state.version.revision + 1
+    return replace(state.version, revision=revision, network_revision=revision if network else state.version.network_revision)
+
+
+def digest(*parts: bytes) -> str:
+    """Return what two requests have in common only if they are the same."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "big"))
+        whole.update(part)
+    return whole.hexdigest()
+
+
+def heard(state: State, entries: tuple[Entry, ...]) -> State:
+    """Return the state after the user has said this."""
+    assert state.wizard is not None, "who has no network is asked nothing"
+    with state.lock:
+        wizard = state.wizard.fork()
+    wizard.replay(entries)
+    return State(
+        state.tenant,
+        state.user,
+        next_version(state),
+        state.stored,
+        state.items,
+        state.log + entries,
+        state.acceptances,
+        wizard,
+    )
+
+
+def accepted(state: State, acceptance: Acceptance) -> State:
+    """Return the state after something was accepted."""
+    return State(
+        state.tenant,
+        state.user,
+        replace(state.version, revision=acceptance.revision),
+        state.stored,
+        state.items,
+        state.log,
+        (*state.acceptances, acceptance),
+        state.wizard,
+        state.lock,
+    )
+
+
+def renetworked(states: States, state: State, stored: StoredNetwork | None) -> State:
+    """Return the state with another network."""
+    return State(
+        state.tenant,
+        state.user,
+        next_version(state, network=True),
+        stored,
+        state.items,
+        state.log,
+        state.acceptances,
+        None if stored is None else states.wizard(stored, state.items, state.log),
+    )
+
+
+def _unchanged(connection: Connection, request: Request, state: State | None) -> bool:
+    row = connection.scalar(select(users.c.revision).where(users.c.tenant == request.tenant, users.c.id == request.user))
+    return row == (None if state is None else state.version.revision)
+
+
+def _replay(connection: Connection, request: Request) -> Result | None:
+    recent = idempotency.c.at >= datetime.now(UTC) - KEPT
+    row = connection.execute(_recorded(select(idempotency), request).where(recent)).one_or_none()
+    if row is None:
+        return None
+    if row.request != request.digest:
+        raise Problem(422, "key-reused", "This Idempotency-Key came with another request; take a new key for a new request.")
+    return Result(row.status, unpack(row.body), {**unpack(row.headers), "Idempotent-Replayed": "true"})
+
+
+def _recorded(statement: S, request: Request) -> S:
+    """Narrow a statement to the record of this request's key."""
+    return statement.where(
+        idempotency.c.tenant == request.tenant, idempotency.c.caller == request.caller.id, idempotency.c.key == request.key
+    )
+
+
+def _record(request: Request, result: Result, now: datetime) -> dict[str, Any]:
+    return {
+        "tenant": request.tenant,
+        "caller": request.caller.id,
+        "key": request.key,
+        "user": request.user,
+        "request": request.digest,
+        "status": result.status,
+        "headers": pack(dict(result.headers)),
+        "body": pack(result.body),
+        "at": now,
+    }
+
+
+def _event(request: Request, kind: str, data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    number = str(uuid.uuid4())
+    body = {"id": number, "type": kind, "user": request.user, "created_at": now.isoformat(timespec="seconds"), "data": data}
+    return {
+        "id": number,
+        "tenant": request.tenant,
+        "user": request.user,
+        "body": json.dumps(body, ensure_ascii=False).encode(),
+        "attempts": 0,
+        "due": now,
+    }

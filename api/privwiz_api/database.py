@@ -1,0 +1,109 @@
+"""The database: SQLite or PostgreSQL, short transactions, connections opened in the process that uses them."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from privwiz.errors import DataError
+
+__all__ = ["Database"]
+
+_BUSY_MILLISECONDS = 10_000
+
+
+class Database:
+    """Where the inputs are kept.
+
+    Parameters
+    ----------
+    url : str
+        ``sqlite:///path``, or ``postgresql://user:password@host/name`` in any form that libpq's driver psycopg takes.
+
+    Raises
+    ------
+    DataError
+        If the URL is of another kind, or is not one. It is not repeated: it may hold a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise DataError("the database URL cannot be read; give sqlite:///path or postgresql://...") from None
+        kind = parsed.get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise DataError(f"databases of kind {kind!r} are not supported; give sqlite:///path or postgresql://...")
+        if kind == "sqlite" and parsed.database in (None, "", ":memory:"):
+            raise DataError("a database in memory is not shared by the threads of a server; give sqlite:///path")
+        self.url = parsed if kind == "sqlite" else parsed.set(drivername="postgresql+psycopg")
+        self.is_sqlite = kind == "sqlite"
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._process = 0
+
+    @property
+    def engine(self) -> Engine:
+        """The connections of this process: a child that was forked opens its own."""
+        if self._engine is None or self._process != os.getpid():
+            with self._lock:
+                if self._engine is None or self._process != os.getpid():
+                    self._engine, self._process = self._open(), os.getpid()
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Read one consistent state."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, lock: str) -> Iterator[Connection]:
+        """Change the database in one transaction, after everybody else who holds the same lock, and before the next one.
+
+        SQLite has one writer at a time anyway.
+        """
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            if not self.is_sqlite:
+                number = int.from_bytes(hashlib.sha256(lock.encode()).digest()[:8], "big", signed=True)
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        if self._engine is not None and self._process == os.getpid():
+            self._engine.dispose()
+
+    def _open(self) -> Engine:
+        if not self.is_sqlite:
+            options = "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+            return create_engine(
+                self.url,
+                pool_size=8,
+                max_overflow=24,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 5, "options": options},
+            )
+        engine = create_engine(self.url, pool_size=8, max_overflow=24, connect_args={"timeout": _BUSY_MILLISECONDS / 1000})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MILLISECONDS}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once where something will be written: a reader that turns writer can be refused half-way."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

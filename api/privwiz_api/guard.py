@@ -1,0 +1,123 @@
+"""What stands before every route: the token, limits, the form of a body, security headers."""
+
+import json
+import math
+import time
+from typing import Any
+
+from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
+from flask_limiter import Limiter
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from privwiz_api.problems import problem
+from privwiz_api.settings import Settings
+from privwiz_api.states import Recent
+from privwiz_api.tokens import Caller, Tokens
+
+__all__ = ["MAX_BYTES", "guard"]
+
+MAX_BYTES = 10_000_000
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_REMEMBERED_TOKENS = 4096
+_REMEMBERED_SECONDS = 60
+
+
+class _StrictJson(DefaultJSONProvider):
+    """JSON without NaN, without a key that comes twice, and not nested deeper than the parser goes."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return json.loads(s, parse_constant=_refuse, object_pairs_hook=_unique, **kwargs)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+def guard(app: Flask, settings: Settings, tokens: Tokens) -> None:
+    """Check tokens, limits and bodies before every route of the API, and put security headers on every answer."""
+    app.json = _StrictJson(app)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    verified: Recent[tuple[float, Caller]] = Recent(_REMEMBERED_TOKENS)
+
+    def caller_of(token: str) -> Caller:
+        known = verified.get(token)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        caller, seconds = tokens.verify(token)
+        verified.put(token, (time.monotonic() + min(seconds, _REMEMBERED_SECONDS), caller))
+        return caller
+
+    @app.before_request
+    def authenticate() -> None:
+        if request.path.startswith("/v1/") or request.path == "/v1":
+            kind, _, token = request.headers.get("Authorization", "").partition(" ")
+            g.caller = caller_of(token.strip() if kind.lower() == "bearer" else "")
+
+    limiter = Limiter(
+        _who,
+        app=app,
+        storage_uri=settings.rate_storage,
+        default_limits=[_rate(settings)],
+        strategy="fixed-window",
+    )
+
+    @app.errorhandler(429)
+    def refuse(_: Exception) -> Response:
+        limit = limiter.current_limit
+        seconds = 60 if limit is None else max(1, math.ceil(limit.reset_at - time.time()))
+        return problem(429, "too-many-requests", "Too many requests; come again later.", {"Retry-After": str(seconds)})
+
+    limiter.request_filter(lambda: not hasattr(g, "caller"))
+
+    app.before_request(_check_body)
+    app.after_request(_protect)
+
+
+def _check_body() -> None:
+    if request.path.startswith("/v1/") and request.method in ("POST", "PUT", "PATCH"):
+        data = request.get_data()
+        if not request.is_json:
+            raise UnsupportedMediaType
+        if not isinstance(request.get_json() if data else None, dict):
+            raise BadRequest
+
+
+def _protect(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
+
+
+def _who() -> str:
+    caller: Caller = g.caller
+    return f"{caller.tenant}/{caller.id}"
+
+
+def _rate(settings: Settings) -> Any:
+    return lambda: settings.backend_rate if g.caller.is_backend else settings.user_rate
+
+
+def _refuse(_: str) -> float:
+    raise ValueError("not a number of JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key comes twice")
+    return document

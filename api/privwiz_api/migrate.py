@@ -1,0 +1,40 @@
+"""Migrations: bring the tables to the form that this version needs, or back."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from privwiz_api.database import Database
+
+__all__ = ["is_current", "migrate", "migrate_back"]
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables to the form that this version needs; of several processes one does it, in one transaction."""
+    with database.write("migrate") as connection:
+        command.upgrade(_config(connection), "head")
+
+
+def migrate_back(database: Database, revision: str) -> None:
+    """Bring the tables back to an earlier form; ``"base"`` takes them away, with all that is in them."""
+    with database.write("migrate") as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def is_current(database: Database) -> bool:
+    """Whether the tables are those of this version."""
+    with database.read() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    return present == ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,97 @@
+"""Screens as documents: given out with an id that names the state they were made for, and taken back by it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from privwiz.answers import CELL_CHOICES, CIRCLE_SHARES, Entry
+from privwiz.screens import Screen, Toggle
+from privwiz_api.problems import Problem
+from privwiz_api.signing import Signer
+from privwiz_api.states import State
+
+__all__ = ["answered", "next_screens"]
+
+
+def next_screens(
+    state: State, signer: Signer, kinds: Iterable[str] | None, items: Iterable[str] | None, count: int
+) -> list[dict[str, Any]]:
+    """Return the next screens: each as if those before it were left without an answer."""
+    assert state.wizard is not None
+    with state.lock:
+        wizard = state.wizard.fork()
+        rows = _rows(state)
+        screens = []
+        for _ in range(count):
+            screen = wizard.next_screen(kinds, items)
+            if screen is None:
+                break
+            screens.append(_write(state, signer, screen, rows))
+            if count > 1:
+                wizard.skip(screen)
+    return screens
+
+
+def answered(state: State, signer: Signer, screen: str, values: list[str | float | None]) -> Entry:
+    """Return the entry of the log that a confirmed screen makes.
+
+    Raises
+    ------
+    Problem
+        422 for an id that was not given out for this user, 409 if the state is no longer the one it was made for.
+    DataError
+        If the values do not fit the screen's toggles.
+    """
+    stated = signer.read(screen, _purpose(state))
+    if stated is None:
+        raise Problem(422, "no-such-screen", "The id of a screen was not given out for this user.")
+    etag, kind, cells = stated
+    if etag != state.version.etag:
+        raise Problem(409, "screen-overtaken", "The screen is out of date, something changed since; ask for the next one.")
+    assert state.wizard is not None
+    with state.lock:
+        wizard = state.wizard.fork()
+        layout = wizard.belief().layout
+    n, everybody = layout.network.n, layout.everybody
+    toggles = []
+    for j, row in cells:
+        members = (row,) if row < n else layout.groups[row - n]
+        choices = CELL_CHOICES if row < n else () if row - n == everybody else tuple(CIRCLE_SHARES)
+        toggles.append(Toggle(state.items[j], tuple(layout.network.friends[i] for i in members), 0.0, choices, 0.0, sure=False))
+    wizard.answer(Screen(kind, tuple(toggles), ("", ""), 0.0, 0.0, len(state.log)), values)
+    return wizard.log[-1]
+
+
+def _write(state: State, signer: Signer, screen: Screen, rows: dict[tuple[str, ...], int]) -> dict[str, Any]:
+    position = {item.id: j for j, item in enumerate(state.items)}
+    cells = [[position[toggle.item], rows[toggle.friends]] for toggle in screen.toggles]
+    return {
+        "id": signer.sign([state.version.etag, screen.kind, cells], _purpose(state)),
+        "kind": screen.kind,
+        "title": screen.text("en"),
+        "title_zh": screen.text("zh"),
+        "toggles": [
+            {
+                "item": toggle.item,
+                "friends": toggle.friends,
+                "guess": toggle.guess,
+                "choices": toggle.choices,
+                "sure": toggle.sure,
+                "text": toggle.text("en"),
+                "text_zh": toggle.text("zh"),
+            }
+            for toggle in screen.toggles
+        ],
+    }
+
+
+def _rows(state: State) -> dict[tuple[str, ...], int]:
+    """Who a toggle is about -> the row of the model: a friend's, or a group's after all friends'."""
+    assert state.wizard is not None
+    layout = state.wizard.belief().layout
+    friends = layout.network.friends
+    rows = {tuple(friends[i] for i in group): len(friends) + g for g, group in enumerate(layout.groups)}
+    return rows | {(friend,): i for i, friend in enumerate(friends)}
+
+
+def _purpose(state: State) -> str:
+    return f"screen/{state.tenant}/{state.user}"

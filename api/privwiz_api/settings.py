@@ -1,0 +1,187 @@
+"""Settings of the service: from the environment, secrets also from files."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+
+from privwiz.errors import DataError
+
+__all__ = ["Settings", "Webhook", "is_loopback"]
+
+_LEAST_SECRET = 32
+_PREFIX = "PRIVWIZ_"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a tenant hears of changes.
+
+    Parameters
+    ----------
+    url : str
+    secret : str
+        Signs what is sent; at least 32 characters.
+    """
+
+    url: str
+    secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_secret("the secret of a webhook", self.secret)
+        if not self.url.startswith(("https://", "http://")):
+            raise DataError("the URL of a webhook must begin with https:// or http://")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the service runs. Each is read from ``PRIVWIZ_`` and its name in capitals; `database_url` also from ``DATABASE_URL``.
+
+    Parameters
+    ----------
+    database_url : str
+        ``sqlite:///path`` or ``postgresql://...``.
+    secret_key : str
+        Signs wizard links, cursors and screens; at least 32 characters. Without it each start draws its own, and what an earlier
+        start or another machine signed is refused.
+    jwt_secret, jwt_keys : str
+        What tokens are verified with: a secret shared with their issuer, or the path or URL of its JSON Web Key Set. Without
+        either every token is refused but those of wizard links.
+    jwt_issuer, jwt_audience : str
+        What the claims ``iss`` and ``aud`` must be.
+    jwt_algorithms : tuple of str
+        What may sign; HS256 for a secret, RS256, ES256 and Ed25519 for a key set, unless given.
+    tenant_claim : str
+        The claim that names the tenant.
+    development : bool
+        Accept the development token; refused unless ``host`` is a loopback address.
+    host, port, workers, threads
+        Where and with how many processes and threads ``privwiz serve`` serves.
+    public_url : str
+        What links begin with.
+    user_rate, backend_rate : str
+        Requests that one user's token, and one backend's, may make, counted per process unless ``rate_storage`` is shared.
+    rate_storage : str
+        Where they are counted: ``memory://``, or what flask-limiter takes.
+    heavy, patience
+        Computations that one process does at once, and the seconds that a request waits for its turn before it is told to come
+        again later.
+    cached_users : int
+        Users whose state one process remembers.
+    cached_policies : int
+        Users whose written policy one process remembers.
+    link_seconds : int
+        How long a wizard link can be opened.
+    webhooks : mapping of str to Webhook
+        By tenant; in the environment as JSON: ``{"tenant": {"url": ..., "secret": ...}}``.
+    private_webhooks : bool
+        Whether webhooks may go to private and loopback addresses.
+
+    Raises
+    ------
+    DataError
+        If a setting cannot be used.
+    """
+
+    database_url: str = "sqlite:///privwiz.db"
+    secret_key: str = field(default="", repr=False)
+    jwt_secret: str = field(default="", repr=False)
+    jwt_keys: str = ""
+    jwt_issuer: str = "sns"
+    jwt_audience: str = "privwiz"
+    jwt_algorithms: tuple[str, ...] = ()
+    tenant_claim: str = "tenant"
+    development: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 2
+    threads: int = 4
+    public_url: str = "http://127.0.0.1:8080"
+    user_rate: str = "600 per minute"
+    backend_rate: str = "120000 per minute"
+    rate_storage: str = "memory://"
+    heavy: int = 4
+    patience: float = 5.0
+    cached_users: int = 128
+    cached_policies: int = 2048
+    link_seconds: int = 900
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
+    private_webhooks: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("secret_key", "jwt_secret"):
+            if getattr(self, name):
+                _check_secret(name, getattr(self, name))
+        if self.jwt_secret and self.jwt_keys:
+            raise DataError("both jwt_secret and jwt_keys are set; tokens are verified with one of them, leave the other out")
+        if self.development and not is_loopback(self.host):
+            raise DataError(
+                "a development token is accepted on a loopback address only; leave `development` out, or set the host"
+            )
+        for name in ("port", "workers", "threads", "heavy", "cached_users", "cached_policies", "link_seconds"):
+            if getattr(self, name) < 1:
+                raise DataError(f"{name} is {getattr(self, name)}; it must be a whole number from 1 up")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings; ``PRIVWIZ_NAME_FILE`` names a file that holds ``PRIVWIZ_NAME``.
+
+        >>> Settings.from_environment({"PRIVWIZ_WORKERS": "4", "DATABASE_URL": "sqlite:///a.db"}).workers
+        4
+
+        Raises
+        ------
+        DataError
+            If a value cannot be used, or a file cannot be read. A secret is never part of the message.
+        """
+        given = dict(os.environ if environment is None else environment)
+        if "DATABASE_URL" in given:
+            given.setdefault(f"{_PREFIX}DATABASE_URL", given["DATABASE_URL"])
+        values: dict[str, object] = {}
+        for setting in fields(cls):
+            name = f"{_PREFIX}{setting.name.upper()}"
+            text = given.get(name)
+            if f"{name}_FILE" in given:
+                try:
+                    text = Path(given[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
+                except (OSError, UnicodeDecodeError) as error:
+                    raise DataError(f"{name}_FILE names a file that cannot be read ({type(error).__name__})") from None
+            if text is not None:
+                values[setting.name] = _read(name, setting.type, text)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach the host.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_secret(name: str, secret: str) -> None:
+    if len(secret) < _LEAST_SECRET:
+        raise DataError(f"{name} has {len(secret)} characters; it needs at least {_LEAST_SECRET}, drawn by chance")
+
+
+def _read(name: str, kind: object, text: str) -> object:
+    try:
+        if kind is bool:
+            return {"1": True, "true": True, "0": False, "false": False, "": False}[text.lower()]
+        if kind in (int, float):
+            return kind(text)
+        if kind == tuple[str, ...]:
+            return tuple(text.split())
+        if kind == Mapping[str, Webhook]:
+            return {tenant: Webhook(**webhook) for tenant, webhook in json.loads(text).items()}
+    except DataError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{name} cannot be read; see the table of settings in docs/service.md") from None
+    return text

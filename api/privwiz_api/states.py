@@ -1,0 +1,306 @@
+"""The state of one user: inputs at one revision, and what follows from them, computed once and remembered."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, bindparam, select
+
+from privwiz.answers import Entry
+from privwiz.decisions import Decision
+from privwiz.items import ProfileItem
+from privwiz.policy import Policy
+from privwiz.prior import Prior
+from privwiz.wizard import Wizard
+from privwiz_api.database import Database
+from privwiz_api.documents import StoredNetwork, read_decisions, read_entry, read_items
+from privwiz_api.load import Load
+from privwiz_api.tables import acceptances, answers, catalogues, networks, users
+
+__all__ = ["Acceptance", "Recent", "State", "States", "Version", "new_generation"]
+
+T = TypeVar("T")
+
+_HEAD = (
+    select(users.c.generation, users.c.revision, users.c.network_revision, catalogues.c.revision.label("catalogue"))
+    .select_from(users.outerjoin(catalogues, catalogues.c.tenant == users.c.tenant))
+    .where(users.c.tenant == bindparam("t"), users.c.id == bindparam("u"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which state of a user: equal versions have equal policies.
+
+    Parameters
+    ----------
+    generation : str
+        Drawn when the user was made.
+    revision : int
+        Counts the user's changes.
+    network_revision : int
+        That of the last change to network or circles.
+    catalogue : int
+        Revision of the tenant's catalogue; 0 for the library's.
+    """
+
+    generation: str
+    revision: int
+    network_revision: int
+    catalogue: int
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag of all that depends on the whole state."""
+        return f'"{self.generation}.{self.revision}.{self.catalogue}"'
+
+    @property
+    def network_etag(self) -> str:
+        """The strong entity tag of the network."""
+        return f'"{self.generation}.n{self.network_revision}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What came into force at once.
+
+    Parameters
+    ----------
+    kind : str
+        ``"accept"``, ``"override"``, or ``"undo"``, which takes the last standing one back.
+    at : datetime
+    revision : int
+        With which it came.
+    decisions : mapping of (str, str) to Decision
+        Everything that is in force from then on.
+    """
+
+    kind: str
+    at: datetime
+    revision: int
+    decisions: Mapping[tuple[str, str], Decision]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One user at one revision.
+
+    Parameters
+    ----------
+    tenant, user : str
+    version : Version
+    stored : StoredNetwork or None
+        None while the user has no network.
+    items : tuple of ProfileItem
+    log : tuple of Entry
+    acceptances : tuple of Acceptance
+    wizard : Wizard or None
+        Of these inputs; it computes when first asked. Not to be changed: `privwiz.Wizard.fork` it.
+    lock : lock
+        Held while the wizard computes.
+    """
+
+    tenant: str
+    user: str
+    version: Version
+    stored: StoredNetwork | None
+    items: tuple[ProfileItem, ...]
+    log: tuple[Entry, ...]
+    acceptances: tuple[Acceptance, ...]
+    wizard: Wizard | None
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What is suggested. Its decisions are computed."""
+        assert self.wizard is not None, "who has no network has no policy"
+        with self.lock:
+            policy = self.wizard.policy()
+            _ = policy.decisions
+            return policy
+
+    @cached_property
+    def standing(self) -> tuple[Acceptance, ...]:
+        """The acceptances that have not been taken back."""
+        kept: list[Acceptance] = []
+        for acceptance in self.acceptances:
+            if acceptance.kind != "undo":
+                kept.append(acceptance)
+            elif kept:
+                kept.pop()
+        return tuple(kept)
+
+    @cached_property
+    def in_force(self) -> Mapping[tuple[str, str], Decision]:
+        """What is enforced, for every item and friend: what was accepted while the friend was one, else deny."""
+        if self.stored is None:
+            return {}
+        accepted = self.standing[-1] if self.standing else None
+        since = self.stored.since
+        return {
+            (item.id, friend): accepted.decisions.get((item.id, friend), Decision.DENY)
+            if accepted is not None and since[friend] <= accepted.revision
+            else Decision.DENY
+            for item in self.items
+            for friend in self.stored.network.friends
+        }
+
+
+def new_generation() -> str:
+    """Draw what tells a user from one of the same id who was erased."""
+    return secrets.token_hex(8)
+
+
+class Recent(Generic[T]):
+    """The values used last, safe for threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[object, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: object) -> T | None:
+        """Return the value, None where it is not remembered."""
+        with self._lock:
+            value = self._values.get(key)
+            if value is not None:
+                self._values.move_to_end(key)
+            return value
+
+    def put(self, key: object, value: T) -> None:
+        """Remember a value, and forget the one that was not used for longest."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            if len(self._values) > self._size:
+                self._values.popitem(last=False)
+
+    def drop(self, key: object) -> None:
+        """Forget a value."""
+        with self._lock:
+            self._values.pop(key, None)
+
+
+class States:
+    """The users' states, read from the database and remembered.
+
+    Parameters
+    ----------
+    database : Database
+    load : Load
+        Bounds how much is computed at once.
+    users, policies : int
+        How many users' states and written policies are remembered.
+    """
+
+    def __init__(self, database: Database, load: Load, users: int, policies: int) -> None:
+        self._database = database
+        self._load = load
+        self._states: Recent[State] = Recent(users)
+        self._written: Recent[tuple[Version, bytes]] = Recent(policies)
+        self._prior = Prior.default()
+
+    def version(self, tenant: str, user: str) -> Version | None:
+        """Look up which version of the user is current; None where there is no such user."""
+        with self._database.read() as connection:
+            return _version(connection, tenant, user)
+
+    def current(self, tenant: str, user: str) -> State | None:
+        """Return the current state; None where there is no such user."""
+        with self._database.read() as connection:
+            version = _version(connection, tenant, user)
+            if version is None:
+                return None
+            known = self._states.get((tenant, user))
+            if known is not None and known.version == version:
+                return known
+            with self._load.turn():
+                state = self._read(connection, tenant, user, version, known)
+        self._states.put((tenant, user), state)
+        return state
+
+    def remember(self, state: State) -> None:
+        """Remember a state that has just been written."""
+        self._states.put((state.tenant, state.user), state)
+
+    def forget(self, tenant: str, user: str) -> None:
+        """Forget a user."""
+        self._states.drop((tenant, user))
+        self._written.drop((tenant, user))
+
+    def written(self, tenant: str, user: str, write: Callable[[State], bytes]) -> tuple[Version, bytes] | None:
+        """Return the user's whole policy as ``write`` writes it, remembered while nothing changes."""
+        version = self.version(tenant, user)
+        if version is None:
+            return None
+        known = self._written.get((tenant, user))
+        if known is not None and known[0] == version:
+            return known
+        state = self.current(tenant, user)
+        if state is None:
+            return None
+        fresh = (state.version, write(state))
+        self._written.put((tenant, user), fresh)
+        return fresh
+
+    def catalogue(self, tenant: str) -> tuple[tuple[ProfileItem, ...], int]:
+        """Return a tenant's items and the revision of its catalogue; 0 for the library's."""
+        with self._database.read() as connection:
+            row = connection.execute(select(catalogues).where(catalogues.c.tenant == tenant)).one_or_none()
+        return (read_items(None), 0) if row is None else (read_items(row.document), row.revision)
+
+    def wizard(self, stored: StoredNetwork, items: Sequence[ProfileItem], log: Sequence[Entry]) -> Wizard:
+        """Make the wizard of these inputs."""
+        return Wizard(stored.network, tuple(items), self._prior, circles=stored.circles, log=log)
+
+    def _read(self, connection: Connection, tenant: str, user: str, version: Version, known: State | None) -> State:
+        """Read a state, from the rows that are newer than what is known if network and catalogue are the same."""
+        same = (
+            known is not None
+            and known.version.generation == version.generation
+            and known.version.network_revision == version.network_revision
+            and known.version.catalogue == version.catalogue
+            and known.version.revision <= version.revision
+        )
+        log, accepted = (known.log, known.acceptances) if same and known is not None else ((), ())
+        added = tuple(
+            read_entry(row)
+            for row in connection.scalars(_newer(answers, tenant, user, len(log)).with_only_columns(answers.c.document))
+        )
+        later = tuple(
+            Acceptance(row.kind, row.at, row.revision, read_decisions(row.decisions))
+            for row in connection.execute(_newer(acceptances, tenant, user, len(accepted)))
+        )
+        if same and known is not None:
+            with known.lock:
+                wizard = None if known.wizard is None else known.wizard.fork()
+            if wizard is not None:
+                wizard.replay(added)
+            return replace(
+                known,
+                version=version,
+                log=log + added,
+                acceptances=accepted + later,
+                wizard=wizard,
+                lock=threading.RLock(),
+            )
+        network = connection.scalar(select(networks.c.document).where(networks.c.tenant == tenant, networks.c.user == user))
+        items = read_items(connection.scalar(select(catalogues.c.document).where(catalogues.c.tenant == tenant)))
+        stored = None if network is None else StoredNetwork.read(user, network)
+        wizard = None if stored is None else self.wizard(stored, items, added)
+        return State(tenant, user, version, stored, items, added, later, wizard)
+
+
+def _newer(table: Any, tenant: str, user: str, seq: int) -> Any:
+    own = (table.c.tenant == tenant, table.c.user == user, table.c.seq > seq)
+    return select(table).where(*own).order_by(table.c.seq)
+
+
+def _version(connection: Connection, tenant: str, user: str) -> Version | None:
+    row = connection.execute(_HEAD, {"t": tenant, "u": user}).one_or_none()
+    return None if row is None else Version(row.generation, row.revision, row.network_revision, row.catalogue or 0)

@@ -1,0 +1,79 @@
+"""Migrations: forward and back, with data, on both databases."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, insert, inspect, select, text
+from sqlalchemy.engine import make_url
+
+from privwiz_api.database import Database
+from privwiz_api.migrate import is_current, migrate, migrate_back
+from privwiz_api.tables import answers, metadata, users
+
+
+@pytest.fixture
+def database(database_url, tmp_path):
+    """Return an empty database of its own, of both kinds in turn."""
+    if database_url.startswith("sqlite"):
+        database = Database(f"sqlite:///{tmp_path}/own.db")
+    else:
+        name = f"own_{uuid.uuid4().hex}"
+        engine = create_engine(Database(database_url).url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        database = Database(make_url(database_url).set(database=name).render_as_string(hide_password=False))
+    yield database
+    database.close()
+
+
+def fill(database):
+    """Put a user with an answer into the tables."""
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    with database.write("test") as connection:
+        row = {"tenant": "t", "id": "ann", "generation": "g", "revision": 2, "network_revision": 1, "created_at": now}
+        connection.execute(insert(users).values(row))
+        connection.execute(insert(answers).values(tenant="t", user="ann", seq=1, at=now, document=b"x"))
+    return now
+
+
+def test_forward_and_back_with_data(database):
+    """Forward makes exactly the tables of the code and is repeatable; back leaves nothing; then forward again works."""
+    assert not is_current(database)
+    migrate(database)
+    assert is_current(database)
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    now = fill(database)
+    migrate(database)
+    with database.read() as connection:
+        assert connection.execute(select(answers)).all() == [("t", "ann", 1, now, b"x")]
+    migrate_back(database, "base")
+    with database.read() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    assert not is_current(database)
+    migrate(database)
+    assert fill(database)
+
+
+def test_a_migration_that_fails_changes_nothing(database, monkeypatch):
+    """Half a migration is none: what it made is rolled back."""
+    import alembic.op
+
+    real = alembic.op.create_table
+    made = []
+
+    def fail_late(name, *columns, **options):
+        made.append(name)
+        if len(made) == 5:
+            raise RuntimeError("killed")
+        return real(name, *columns, **options)
+
+    monkeypatch.setattr(alembic.op, "create_table", fail_late)
+    with pytest.raises(RuntimeError, match="killed"):
+        migrate(database)
+    with database.read() as connection:
+        assert inspect(connection).get_table_names() == []

@@ -1,0 +1,81 @@
+"""Users' rights: everything given out, and erased everywhere; links that open the wizard for one of them."""
+
+from sqlalchemy import select
+
+from privwiz_api.settings import Webhook
+from privwiz_api.tables import metadata
+
+
+def rows_that_name(database, *texts):
+    """Return the tables that hold one of these texts in any column, compressed documents included."""
+    import zlib
+
+    found = set()
+    with database.read() as connection:
+        for table in metadata.sorted_tables:
+            for row in connection.execute(select(table)):
+                for value in row:
+                    data = value
+                    if isinstance(value, bytes):
+                        try:
+                            data = zlib.decompress(value).decode()
+                        except zlib.error:
+                            data = value.decode()
+                    if any(text in str(data) for text in texts):
+                        found.add(table.name)
+    return found
+
+
+def test_an_erased_user_is_gone_everywhere(settings, another, backend, network):
+    """After erasure no table holds the user's id or what was sent for the user: also not retries, events and the audit log."""
+    from dataclasses import replace
+
+    hook = {backend.tenant: Webhook("https://sns.example/hook", "s" * 32)}
+    mine = type(backend)(another(replace(settings, webhooks=hook)), backend.tenant)
+    database = mine.app.extensions["privwiz"].database
+    mine("PUT", "/v1/users/ann-4711/network", network | {"profile": {"school": "school-4711"}})
+    mine("POST", "/v1/users/ann-4711/friends", {"friend": "friend-4711"}, key="k")
+    own = mine.as_user("ann-4711")
+    own("POST", "/v1/users/ann-4711/answers", {"answers": [{"item": "phone", "friends": ["friend-4711"], "decision": "allow"}]})
+    own("POST", "/v1/users/ann-4711/policy/accept", {}, match=True)
+    held = rows_that_name(database, "ann-4711", "friend-4711", "school-4711")
+    assert held == {"users", "networks", "answers", "acceptances", "idempotency", "outbox", "audit"}
+    assert own("DELETE", "/v1/users/ann-4711").status_code == 204
+    assert rows_that_name(database, "ann-4711", "friend-4711", "school-4711") == set()
+    assert own("GET", "/v1/users/ann-4711/policy").status_code == 404
+    assert own("DELETE", "/v1/users/ann-4711").status_code == 204, "erasing twice is no error"
+
+
+def test_the_export_holds_everything(ann):
+    """Network, circles, answers, acceptances and who changed what, with times in UTC."""
+    ann.as_user("ann")("POST", "/v1/users/ann/answers", {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]})
+    ann("POST", "/v1/users/ann/policy/accept", {}, match=True)
+    kept = ann("GET", "/v1/users/ann/export").json
+    assert kept["answers"][0]["answers"] == [{"item": "phone", "friends": ["2"], "value": "allow", "each": True}]
+    assert ["phone", "2", "allow"] in kept["acceptances"][0]["decisions"]
+    assert [(row["action"], row["actor"]) for row in kept["audit"]] == [
+        ("network.put", "backend:backend"),
+        ("answers.add", "user:ann"),
+        ("policy.accept", "backend:backend"),
+    ]
+    assert kept["network"]["friends"]
+    assert kept["circles"]
+    assert kept["created_at"].endswith("+00:00")
+
+
+def test_a_wizard_link_opens_for_one_user_only(ann, network, another, settings):
+    """The link's token is that user's: for nobody else, for nothing that only a backend may do, and not for ever."""
+    from dataclasses import replace
+
+    ann("PUT", "/v1/users/bob/network", network)
+    link = ann("POST", "/v1/users/ann/wizard-links", {}).json
+    assert link["url"] == f"http://127.0.0.1:8080/wizard?token={link['token']}"
+    own = {"Authorization": f"Bearer {link['token']}"}
+    client = ann.app.test_client()
+    assert client.get("/v1/users/ann/screens/next", headers=own).status_code == 200
+    assert client.get("/v1/users/bob/policy", headers=own).status_code == 404
+    assert client.put("/v1/users/ann/network", json=network, headers=own).status_code == 403
+    assert client.post("/v1/users/ann/wizard-links", json={}, headers=own).status_code == 403
+    other = another(replace(settings, secret_key="another secret, of another service instance"))
+    assert other.test_client().get("/v1/users/ann/policy", headers=own).status_code == 401
+    assert ann("POST", "/v1/users/nobody/wizard-links", {}).status_code == 404
