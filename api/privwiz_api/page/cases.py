@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from privwiz.decisions import DecisionTable
 from privwiz.wizard import Wizard
+from privwiz_api.tokens import Caller
 
 __all__ = ["Case", "Owner"]
 
@@ -15,6 +16,11 @@ class Owner:
     tenant: str
     user: str
 
+    @property
+    def caller(self) -> Caller:
+        """The user as the caller of the service."""
+        return Caller(self.tenant, self.user, frozenset({"user"}))
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -23,19 +29,18 @@ class Case:
     Parameters
     ----------
     owner : Owner
+    version : str
+        Of the state that this is.
     wizard : Wizard
+        A fork: what is said to it stays here. Without any friends where the user has no network.
     settings : mapping or None
-        What was accepted and is in force, (item, friend) -> decision; None before anything was.
+        What is in force, (item, friend) -> decision; None before anything was accepted.
+    newcomers : tuple of str
+        Friends who joined after the user accepted: nothing is shown to them until the user says so.
     """
 
     owner: Owner
+    version: str
     wizard: Wizard
     settings: DecisionTable | None
-
-    @property
-    def newcomers(self) -> tuple[str, ...]:
-        """Friends who joined after the user accepted: nothing is shown to them until the user says so."""
-        if self.settings is None:
-            return ()
-        known = {friend for _, friend in self.settings}
-        return tuple(friend for friend in self.wizard.network.friends if friend not in known)
+    newcomers: tuple[str, ...]

@@ -1,18 +1,23 @@
 """The way to a policy: the link is opened, items are picked, circles looked at, screens answered."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from flask import g, request, url_for
+from flask import g, request
 
+from privwiz.circles import Circle
+from privwiz.corrections import Correction, Dismiss, Merge, Move, Rename, Split
 from privwiz.errors import DataError
 from privwiz.screens import Screen
-from privwiz_api.page import memory as store
+from privwiz.wizard import Wizard
+from privwiz_api.page import store
 from privwiz_api.page.cases import Owner
-from privwiz_api.page.groups import OTHERS, Group, find_group
+from privwiz_api.page.groups import any_group
 from privwiz_api.page.names import readable
 from privwiz_api.page.portrait import Portrait, draw
-from privwiz_api.page.questions import guess_word, read_answers, sections, stamp
-from privwiz_api.page.visits import Visit, keep_session, local, page, see, show, visitor
+from privwiz_api.page.questions import read_values, sections, stamp, suggested
+from privwiz_api.page.visits import Visit, keep_session, page, see, show, visitor
+from privwiz_api.service import service
 
 __all__ = ["MOST_SCREENS"]
 
@@ -20,14 +25,18 @@ MOST_SCREENS = 9
 """After so many screens the wizard shows the result; whoever likes may go on."""
 
 
-@page.get("/enter")
+@page.get("")
 def enter() -> Any:
     """Exchange the token of a link for a session. The page that says so asks for the first page itself.
 
     A redirect would not do: a browser that comes from the social network sends no strict cookie along with it.
     """
-    owner = Owner("town", request.args.get("link", ""))
-    return keep_session(show("enter.html"), owner)
+    if "token" not in request.args:
+        return see("start")
+    caller, _ = service().tokens.verify(request.args["token"])
+    if caller.scopes != {"user"}:
+        return show("expired.html", 401, fields=[])
+    return keep_session(show("enter.html"), Owner(caller.tenant, caller.subject))
 
 
 @page.get("/")
@@ -61,17 +70,34 @@ def circles() -> Any:
 @visitor
 def circle() -> Any:
     """Show one circle and what can be corrected about it."""
-    visit: Visit = g.visit
-    group = find_group(visit.groups, request.args.get("id", ""))
-    if group is None:
-        return show("missing.html", 404)
-    return show("circle.html", group=group)
+    return _show_circle(g.visit, request.args.get("id", ""))
 
 
 @page.post("/circle")
 @visitor
 def correct() -> Any:
-    """Correct a circle."""
+    """Rename, merge, split or dismiss a circle, or move friends out of it."""
+    visit: Visit = g.visit
+    form = request.form
+    circle, into, friends = form.get("circle", ""), form.get("into") or None, form.getlist("friend")
+    corrections: list[Correction]
+    try:
+        match form.get("do"):
+            case "rename":
+                corrections = [Rename(circle, form.get("name", "").strip())]
+            case "merge":
+                corrections = [Merge((circle, into or ""))]
+            case "split":
+                corrections = [Split(circle, tuple(friends))]
+            case "move":
+                corrections = [Move(friend, into, circle) for friend in friends]
+            case _:
+                corrections = [Dismiss(circle)]
+        if not corrections:
+            return _show_circle(visit, circle, "problem_nobody")
+        store.correct(visit.owner, g.key, corrections)
+    except DataError:
+        return _show_circle(visit, circle, "problem_name" if form.get("do") == "rename" else "problem_few")
     return see("circles")
 
 
@@ -83,7 +109,7 @@ def screen() -> Any:
     progress = visit.case.wizard.progress()
     if progress.screens >= MOST_SCREENS and "more" not in request.args:
         return see("review")
-    asked = _next(visit)
+    asked = _next(visit, visit.case.wizard)
     if asked is None:
         return see("review")
     return _show_screen(visit, asked)
@@ -94,16 +120,15 @@ def screen() -> Any:
 def answer() -> Any:
     """Confirm or skip a screen, or fill in its suggestions."""
     visit: Visit = g.visit
-    asked = _next(visit)
-    if asked is None or stamp(asked) != request.form.get("screen"):
-        return see("screen", note="overtaken")
-    answers = read_answers(asked, request.form)
+    shown, values = request.form.get("screen", ""), read_values(request.form)
     if request.form.get("do") == "suggest":
-        filled = {k: said or guess_word(toggle) for k, (said, toggle) in enumerate(zip(answers, asked.toggles, strict=True))}
-        return _show_screen(visit, asked, filled)
+        asked = _next(visit, visit.case.wizard)
+        if asked is None or stamp(asked) != shown:
+            return see("screen", more=1, note="overtaken")
+        return _show_screen(visit, asked, suggested(asked, values))
     if request.form.get("do") == "skip":
-        answers = (None,) * len(answers)
-    store.answer(visit.case, g.key, asked, answers)
+        values = (None,) * len(values)
+    store.answer(visit.owner, g.key, lambda wizard: _next(visit, wizard), shown, values)
     return see("screen", **({"more": 1} if "more" in request.form else {}))
 
 
@@ -111,8 +136,15 @@ def answer() -> Any:
 @visitor
 def undo() -> Any:
     """Take the last answer back."""
-    store.undo(g.visit.case, g.key)
+    store.undo(g.visit.owner, g.key)
     return see("screen", more=1, note="undone")
+
+
+def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:
+    group = any_group(visit.case.wizard.circles, visit.groups, circle, visit.language)
+    if group is None:
+        return show("missing.html", 404)
+    return show("circle.html", 400 if problem else 200, group=group, problem=problem)
 
 
 def _picture(visit: Visit) -> Portrait | None:
@@ -131,19 +163,18 @@ def _show_start(visit: Visit, status: int = 200, problem: str = "") -> Any:
     )
 
 
-def _next(visit: Visit) -> Screen | None:
-    return visit.case.wizard.next_screen(items=[item.id for item in visit.items])
+def _next(visit: Visit, wizard: Wizard) -> Screen | None:
+    return wizard.next_screen(items=[item.id for item in visit.items])
 
 
-def _show_screen(visit: Visit, asked: Screen, filled: dict[int, str | None] | None = None) -> Any:
+def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | None = None) -> Any:
     wizard = visit.case.wizard
-    shown = {tuple(group.members): group for group in visit.groups if group.id != OTHERS}
     progress = wizard.progress()
     return show(
         "screen.html",
         asked=asked,
         heading=readable(asked.text(visit.language), 160),
-        sections=sections(asked, shown, visit.language, filled),
+        sections=sections(asked, _circles(wizard), visit.language, filled),
         stamp=stamp(asked),
         progress=progress,
         right=round(100 * (1 - progress.expected_wrong / progress.cells)),
@@ -151,3 +182,8 @@ def _show_screen(visit: Visit, asked: Screen, filled: dict[int, str | None] | No
         more="more" in request.values,
         note=request.args.get("note"),
     )
+
+
+def _circles(wizard: Wizard) -> dict[tuple[str, ...], Circle]:
+    """Return members -> circle, for all that may be asked about."""
+    return {circle.members: circle for circle in wizard.belief().layout.circles}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from privwiz.circles import Circle, Circles
 from privwiz_api.page.names import readable
 
-__all__ = ["OTHERS", "Group", "find_group", "shown_groups", "shown_level"]
+__all__ = ["OTHERS", "Group", "any_group", "find_group", "shown_groups", "shown_level"]
 
 OTHERS = ""
 """Id of the group of friends who are in no circle."""
@@ -60,3 +60,12 @@ def find_group(groups: tuple[Group, ...], circle: str) -> Group | None:
     """Return the group of this id."""
     known: Mapping[str, Group] = {group.id: group for group in groups}
     return known.get(circle)
+
+
+def any_group(circles: Circles, groups: tuple[Group, ...], circle: str, language: str) -> Group | None:
+    """Return the circle of this id, on whatever level, in the colour of the group that most of its members are in."""
+    found = next((known for known in circles if known.id == circle), None)
+    if found is None:
+        return None
+    nearest = max(groups, key=lambda group: len(set(group.members).intersection(found.members)))
+    return Group(found.id, readable(found.text(language)), nearest.tone, found.members)

@@ -2,18 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from privwiz.answers import AUDIENCE_SHARES, CELL_CHOICES, UNSURE
-from privwiz.errors import DataError
+from privwiz.circles import Circle
 from privwiz.screens import Screen, Toggle
 from privwiz.words import nearest_audience
 
-from privwiz_api.page.groups import Group
 from privwiz_api.page.names import named, readable
 
-__all__ = ["Choice", "Row", "Section", "guess_word", "preset", "read_answers", "sections", "stamp"]
+__all__ = ["Choice", "Row", "Section", "guess_word", "preset", "read_values", "sections", "stamp", "suggested"]
 
 FACES = 5
 """So many faces stand for a circle."""
@@ -99,7 +98,7 @@ def preset(toggle: Toggle) -> str | None:
 
 
 def sections(
-    screen: Screen, circles: Mapping[tuple[str, ...], Group], language: str, filled: Mapping[int, str | None] | None = None
+    screen: Screen, circles: Mapping[tuple[str, ...], Circle], language: str, filled: Sequence[str | None] | None = None
 ) -> tuple[Section, ...]:
     """Arrange a screen.
 
@@ -107,10 +106,10 @@ def sections(
     ----------
     screen : Screen
     circles : mapping
-        Members -> the circle, for all circles that the user can correct.
+        Members -> the circle, for all that may be asked about.
     language : str
-    filled : mapping of int to str or None, optional
-        What the user has filled in for each toggle so far; what is preset unless given.
+    filled : sequence of str or None, optional
+        What each toggle is set to so far; what is preset unless given.
     """
     if screen.kind == "audience":
         return (Section("", (), 0, "", tuple(_row(k, toggle, language, filled) for k, toggle in enumerate(screen.toggles))),)
@@ -124,7 +123,7 @@ def sections(
             row = _about_circle(row, toggle, circles, language)
         found.setdefault(key, []).append(row)
     return tuple(
-        Section(titles[friends], friends[:FACES], len(friends), circles[friends].id if friends in circles else "", tuple(rows))
+        Section(titles[friends], friends[:FACES], len(friends), _correctable(circles.get(friends)), tuple(rows))
         for friends, rows in found.items()
     )
 
@@ -135,26 +134,27 @@ def stamp(screen: Screen) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 
-def read_answers(screen: Screen, form: Mapping[str, str]) -> tuple[str | None, ...]:
-    """Read the answers of a form: None where nothing was said.
+def read_values(form: Mapping[str, str]) -> tuple[str | None, ...]:
+    """Read what a form says about each toggle: None where nothing was said. Whether a toggle takes it is for the wizard to say.
 
-    Raises
-    ------
-    DataError
-        If one is not a choice of its toggle.
+    >>> read_values({"screen": "x", "rows": "3", "a0": "most", "a2": "unsure"})
+    ('most', None, 'unsure')
     """
-    answers = tuple(form.get(f"a{k}") or None for k in range(len(screen.toggles)))
-    for toggle, answer in zip(screen.toggles, answers, strict=True):
-        if answer not in (None, UNSURE, *_values(toggle)):
-            raise DataError("an answer is not one of the choices of its question")
-    return answers
+    rows = form.get("rows", "")
+    count = int(rows) if rows.isdecimal() and len(rows) < 3 else 0
+    return tuple(form.get(f"a{k}") or None for k in range(count))
+
+
+def suggested(screen: Screen, values: Sequence[str | None]) -> tuple[str | None, ...]:
+    """Return the values with the suggestion where nothing was said."""
+    return tuple(value or guess_word(toggle) for value, toggle in zip(values, screen.toggles, strict=False))
 
 
 def _values(toggle: Toggle) -> tuple[str, ...]:
     return toggle.choices or tuple(AUDIENCE_SHARES)
 
 
-def _row(number: int, toggle: Toggle, language: str, filled: Mapping[int, str | None] | None) -> Row:
+def _row(number: int, toggle: Toggle, language: str, filled: Sequence[str | None] | None) -> Row:
     vocabulary = "friend" if toggle.choices == CELL_CHOICES else "circle" if toggle.choices else "audience"
     chosen, guess = (preset(toggle) if filled is None else filled[number]), guess_word(toggle)
     choices = tuple(
@@ -164,12 +164,16 @@ def _row(number: int, toggle: Toggle, language: str, filled: Mapping[int, str | 
     return Row(number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, f"{vocabulary}_{guess}", toggle.sure)
 
 
-def _about_circle(row: Row, toggle: Toggle, circles: Mapping[tuple[str, ...], Group], language: str) -> Row:
+def _about_circle(row: Row, toggle: Toggle, circles: Mapping[tuple[str, ...], Circle], language: str) -> Row:
     label, people = _who(toggle, circles, language), toggle.friends[:FACES]
     return Row(row.number, "", label, people, len(toggle.friends), row.question, row.choices, row.suggestion, row.sure)
 
 
-def _who(toggle: Toggle, circles: Mapping[tuple[str, ...], Group], language: str) -> str:
-    if toggle.friends in circles:
-        return circles[toggle.friends].name
-    return readable(toggle.who[language == "zh"], 90)
+def _who(toggle: Toggle, circles: Mapping[tuple[str, ...], Circle], language: str) -> str:
+    known = circles.get(toggle.friends)
+    return readable(toggle.who[language == "zh"] if known is None else known.text(language), 90)
+
+
+def _correctable(circle: Circle | None) -> str:
+    """Return the id of a circle that was found among ties; friends who share an attribute are no matter of opinion."""
+    return circle.id if circle is not None and circle.level >= 0 else ""

@@ -1,7 +1,5 @@
 """The result: review it, change it, see it as a friend does, accept it, take that back; and friends who are new."""
 
-import csv
-import io
 import json
 from typing import Any
 
@@ -10,10 +8,10 @@ from flask import Response, g, request
 from privwiz.answers import CELL_CHOICES
 from privwiz.decisions import Decision, PolicyDiff
 from privwiz.policy import Policy
-from privwiz_api.page import memory as store
+from privwiz_api.page import store
 from privwiz_api.page.groups import Group, find_group
 from privwiz_api.page.matrix import cells, count, counts, open_parts
-from privwiz_api.page.visits import Visit, local, page, see, show, visitor
+from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
 
 __all__: list[str] = []
 
@@ -107,14 +105,8 @@ def set_cells() -> Any:
     friends = _whom(visit, items, kind, who)
     if decision not in CELL_CHOICES or not items or not friends:
         return show("missing.html", 404)
-    store.label(visit.case, g.key, [(one, friends, decision) for one in items])
-    return see_back("review")
-
-
-def see_back(endpoint: str) -> Any:
-    from flask import redirect, url_for
-
-    return redirect(local(url_for(f"page.{endpoint}")), 303)
+    store.label(visit.owner, g.key, [(one, friends, decision) for one in items])
+    return back_to("review")
 
 
 @page.get("/accept")
@@ -131,7 +123,7 @@ def summary() -> Any:
 def accept() -> Any:
     """Put the policy in force."""
     visit: Visit = g.visit
-    store.accept(visit.case, g.key, visit.case.wizard.policy().table())
+    store.accept(visit.owner, g.key, request.form.get("version", ""), [item.id for item in visit.items])
     return see("done")
 
 
@@ -149,7 +141,7 @@ def done() -> Any:
 @visitor
 def take_back() -> Any:
     """Put in force again what was before."""
-    store.take_back(g.visit.case, g.key)
+    store.take_back(g.visit.owner, g.key)
     return see("summary", note="taken_back")
 
 
@@ -157,9 +149,7 @@ def take_back() -> Any:
 @visitor
 def export() -> Any:
     """Give the user everything that is kept about the user."""
-    visit: Visit = g.visit
-    policy = visit.case.wizard.policy()
-    answer = Response(policy.to_json(indent=1), mimetype="application/json")
+    answer = Response(store.export(g.visit.owner), mimetype="application/json")
     answer.headers["Content-Disposition"] = 'attachment; filename="privacy-settings.json"'
     return answer
 
@@ -180,8 +170,16 @@ def newcomer() -> Any:
 @page.post("/friends/new")
 @visitor
 def settle() -> Any:
-    """Decide about a friend who is new."""
-    return see("start")
+    """Decide about a friend who is new: what was changed is the user's own choice, then the friend's settings are put in force."""
+    visit: Visit = g.visit
+    friend = request.form.get("friend", "")
+    if friend not in visit.case.newcomers:
+        return see("start")
+    policy, items = visit.case.wizard.policy(), [item.id for item in visit.items]
+    said = [(item, request.form.get(f"d-{item}")) for item in items]
+    changed = [(item, (friend,), str(said)) for item, said in said if said in CELL_CHOICES and said != policy.decision(item, friend)]
+    store.settle(visit.owner, g.key, request.form.get("version", ""), items, friend, changed)
+    return see("done")
 
 
 @page.get("/delete")
@@ -195,12 +193,8 @@ def ask_erase() -> Any:
 @visitor
 def erase() -> Any:
     """Delete everything about the user."""
-    store.erase(g.visit.case, g.key)
-    g.pop("visit")
-    g.left = True
-    answer = show("deleted.html")
-    answer.delete_cookie("privwiz_page", path="/wizard/")
-    return answer
+    store.erase(g.visit.owner)
+    return forget_session(show("deleted.html"))
 
 
 def _whom(visit: Visit, items: list[str], kind: str, who: str) -> tuple[str, ...]:

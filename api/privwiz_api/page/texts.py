@@ -218,6 +218,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "loss": ("no longer shown", "不再可见"),
     "no_change": ("no change", "没有变化"),
     "note_taken_back": ("Taken back: what was in force before is in force again.", "已撤销：恢复为之前的设置。"),
+    "note_changed": ("Something changed since you looked at it. Please look again.", "您查看之后有了变化，请再看一遍。"),
     "done_title": ("Done", "完成"),
     "done_heading": ("Your settings are in force", "设置已生效"),
     "done_lead": ("From now on this holds. New friends see nothing until you say so.", "从现在起按此执行。新好友在您同意之前什么都看不到。"),
@@ -249,6 +250,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # When something is wrong
     "missing_title": ("This is not here any more", "这里已经没有这项内容"),
     "missing_lead": ("Perhaps a circle or a friend changed in the meantime.", "也许圈子或好友在此期间有了变化。"),
+    "busy_title": ("One moment, please", "请稍等"),
+    "busy_lead": (
+        "Many people are here just now. Nothing was changed; go back and try again in a moment.",
+        "现在使用的人很多。没有做任何更改，请返回后稍候再试。",
+    ),
     "refused_title": ("This form is not yours", "这份表单不属于您"),
     "refused_lead": (
         "It was opened by another user of this browser. Nothing was changed. Open the wizard again from your social network.",

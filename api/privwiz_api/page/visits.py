@@ -1,47 +1,58 @@
-"""A visit: who asks for a page, in which language, about which items; and how every answer of the page is given."""
+"""A visit: who asks for a page, in which language, about which items; and what every answer of the page carries."""
 
+import gzip
 import hashlib
+import json
+import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request, url_for
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from privwiz.errors import PrivwizError
 from privwiz.items import ProfileItem
 from privwiz.words import LANGUAGES
-from privwiz_api.page import memory as store
+from privwiz_api.page import store
 from privwiz_api.page.cases import Case, Owner
 from privwiz_api.page.groups import Group, shown_groups
 from privwiz_api.page.names import named
 from privwiz_api.page.people import Face, faces, own_name
 from privwiz_api.page.texts import tell
-from privwiz_api.page.tickets import issue, redeem
+from privwiz_api.problems import Problem
+from privwiz_api.service import service
 
-__all__ = ["SESSION_SECONDS", "Visit", "finish", "keep_session", "language", "local", "page", "show", "visitor"]
+__all__ = ["SESSION_SECONDS", "Visit", "back_to", "forget_session", "keep_session", "page", "see", "show", "visitor"]
 
 SESSION_SECONDS = 3600
 """A session ends so long after its last request."""
 
 _COOKIE, _LANGUAGE = "privwiz_page", "privwiz_language"
+_LANGUAGE_SECONDS = 31_536_000
 _STATIC = Path(__file__).parent / "static"
-_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-
-page = Blueprint("page", __name__, url_prefix="/wizard", template_folder="templates", static_folder="static")
+_COMPRESSED = ("text/html", "text/css", "text/javascript", "image/svg+xml")
 
 P = ParamSpec("P")
+
+page = Blueprint("page", __name__, url_prefix="/wizard", template_folder="templates", static_folder="static")
 
 
 @dataclass
 class Visit:
-    """One request of one user."""
+    """One request of one user.
+
+    Parameters
+    ----------
+    owner : Owner
+    left_out : tuple of str
+        Ids of items that the user does not want to look at.
+    language : str
+    """
 
     owner: Owner
     left_out: tuple[str, ...]
@@ -64,7 +75,7 @@ class Visit:
 
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
-        """What the user wants to be asked about, the most private first."""
+        """What the user wants to look at, the most private first."""
         return tuple(item for item in self.all_items if item.id not in self.left_out)
 
     @cached_property
@@ -73,39 +84,41 @@ class Visit:
         return tuple(sorted(self.case.wizard.items, key=lambda item: -item.sensitivity))
 
     @cached_property
+    def name(self) -> str:
+        """What to call the user."""
+        return own_name(self.case.wizard.network)
+
+    @cached_property
     def ticket(self) -> str:
-        """What the forms of this answer carry."""
-        return issue(_secret(), self.owner)
-
-
-def language() -> str:
-    """Return the language of this request: what was chosen, else what the browser prefers."""
-    chosen = request.args.get("lang") or request.cookies.get(_LANGUAGE)
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+        """What a form of this answer carries, so that it counts once, and for this user only."""
+        return service().signer.sign(secrets.token_urlsafe(12), _purpose("ticket", self.owner))
 
 
 def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
-    """Let a view be reached with a session only, and its forms only with a ticket of the same user."""
+    """Let a view be reached with a session only, and what its forms send with a ticket of the same user."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         session = _read_session()
         if session is None:
-            return show("expired.html", 401, fields=_typed())
-        g.visit = Visit(Owner(session["t"], session["u"]), tuple(session["i"]), language())
+            return show("expired.html", 401, fields=list(request.form.items(multi=True)))
+        g.visit = session
         if request.method == "POST":
-            g.key = redeem(_secret(), g.visit.owner, request.form.get("ticket", ""))
-            if g.key is None:
+            g.key = request.form.get("ticket", "")
+            if service().signer.read(g.key, _purpose("ticket", session.owner)) is None:
                 return show("refused.html", 403)
-        return view(*args, **kwargs)
+            return view(*args, **kwargs)
+        _ = session.case
+        with service().load.turn():
+            return view(*args, **kwargs)
 
     return guarded
 
 
 def show(template: str, status: int = 200, **data: Any) -> Response:
     """Fill a template for this visit."""
-    visit = g.get("visit")
-    chosen = visit.language if visit else language()
+    visit: Visit | None = g.get("visit")
+    chosen = visit.language if visit else _language()
 
     def text(key: str, **values: object) -> str:
         return tell(key, chosen, **values)
@@ -113,24 +126,8 @@ def show(template: str, status: int = 200, **data: Any) -> Response:
     def name(item: ProfileItem) -> str:
         return named(item, chosen)
 
-    answer = make_response(render_template(template, t=text, named=name, language=chosen, visit=visit, asset=_asset, own_name=_own_name, language_query=_language_query, **data), status)
-    return answer
-
-
-def local(default: str) -> str:
-    """Return where the form wants to go back to, if that is a page of the wizard."""
-    wanted = request.form.get("back", "")
-    root = url_for("page.start")
-    return wanted if wanted.startswith(root) and "\\" not in wanted and "\n" not in wanted else default
-
-
-def keep_session(answer: AnyResponse, owner: Owner, left_out: tuple[str, ...] = ()) -> AnyResponse:
-    """Let the browser keep who the user is."""
-    value = _serializer().dumps({"t": owner.tenant, "u": owner.user, "i": list(left_out)})
-    answer.set_cookie(
-        _COOKIE, value, max_age=SESSION_SECONDS, path=url_for("page.start"), secure=request.is_secure, httponly=True, samesite="Strict"
-    )
-    return answer
+    known = {"t": text, "named": name, "language": chosen, "visit": visit, "asset": _asset, "other_language": _other_language()}
+    return make_response(render_template(template, **known, **data), status)
 
 
 def see(endpoint: str, **values: Any) -> AnyResponse:
@@ -138,61 +135,109 @@ def see(endpoint: str, **values: Any) -> AnyResponse:
     return redirect(url_for(f"page.{endpoint}", **values), 303)
 
 
-def finish(answer: AnyResponse) -> AnyResponse:
-    """Add what every answer of the page carries; renew the session."""
-    visit = g.get("visit")
-    if visit is not None and not g.get("left", False) and _COOKIE not in "".join(answer.headers.getlist("Set-Cookie")):
+def back_to(endpoint: str) -> AnyResponse:
+    """Send the browser to where its form wants to go back to, if that is a page of the wizard; else to this one."""
+    wanted = request.form.get("back", "")
+    inside = wanted.startswith(url_for("page.start")) and wanted.isprintable() and "\\" not in wanted
+    return redirect(wanted, 303) if inside else see(endpoint)
+
+
+def keep_session(answer: AnyResponse, owner: Owner, left_out: tuple[str, ...] = ()) -> AnyResponse:
+    """Let the browser keep who the user is, for a while."""
+    g.kept = True
+    session = [owner.tenant, owner.user, int(time.time()) + SESSION_SECONDS, left_out]
+    answer.set_cookie(
+        _COOKIE,
+        service().signer.sign(session, _COOKIE),
+        max_age=SESSION_SECONDS,
+        path=url_for("page.start"),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return answer
+
+
+def forget_session(answer: AnyResponse) -> AnyResponse:
+    """Let the browser forget who the user is."""
+    g.kept = True
+    answer.delete_cookie(_COOKIE, path=url_for("page.start"))
+    return answer
+
+
+@page.errorhandler(Problem)
+def _refuse(error: Problem) -> Any:
+    """Say what is wrong in a page; what has been overtaken leads to what is current."""
+    if error.kind in {"screen-overtaken", "key-reused"}:
+        return see("screen", more=1, note="overtaken")
+    if error.kind == "changed":
+        return see("summary", note="changed")
+    if error.status == 503:
+        answer = show("busy.html", 503)
+        answer.headers.extend(error.headers)
+        return answer
+    if error.status == 401 or error.kind == "no-such-user":
+        g.pop("visit", None)
+        return show("expired.html", 401, fields=[])
+    return show("missing.html", error.status)
+
+
+@page.errorhandler(PrivwizError)
+def _refuse_data(_: PrivwizError) -> Any:
+    return show("missing.html", 400)
+
+
+@page.after_request
+def _finish(answer: Response) -> Response:
+    """Renew the session, keep the language, compress."""
+    visit: Visit | None = g.get("visit")
+    if visit is not None and not g.get("kept", False):
         keep_session(answer, visit.owner, visit.left_out)
     if request.args.get("lang") in LANGUAGES:
-        answer.set_cookie(_LANGUAGE, request.args["lang"], max_age=31_536_000, path=url_for("page.start"), samesite="Lax", httponly=True)
-    answer.headers["Content-Security-Policy"] = _CSP
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        root = url_for("page.start")
+        answer.set_cookie(_LANGUAGE, request.args["lang"], max_age=_LANGUAGE_SECONDS, path=root, samesite="Lax", httponly=True)
     if request.endpoint == "page.static":
         answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     else:
         answer.headers["Cache-Control"] = "no-store"
-        answer.headers["Vary"] = "Cookie, Accept-Language"
+    if answer.mimetype in _COMPRESSED and request.accept_encodings["gzip"] and answer.status_code not in (204, 304):
+        answer.direct_passthrough = False
+        answer.set_data(gzip.compress(answer.get_data(), 6, mtime=0))
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers["Vary"] = "Accept-Encoding"
     return answer
 
 
-page.after_request(finish)
+def _language() -> str:
+    """Return what was chosen, else what the browser prefers."""
+    chosen = request.args.get("lang") or request.cookies.get(_LANGUAGE)
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
 
 
-def _typed() -> list[tuple[str, str]]:
-    return [(name, value) for name, value in request.form.items(multi=True)]
+def _other_language() -> str:
+    """Return the address of this page in the other language."""
+    other = LANGUAGES[_language() == LANGUAGES[0]]
+    kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note"}]
+    return f"?{urlencode([*kept, ('lang', other)])}"
 
 
-def _read_session() -> dict[str, Any] | None:
-    try:
-        session = _serializer().loads(request.cookies.get(_COOKIE, ""), max_age=current_app.config.get("SESSION_SECONDS", SESSION_SECONDS))
-    except BadSignature:
+def _read_session() -> Visit | None:
+    session = service().signer.read(request.cookies.get(_COOKIE, ""), _COOKIE)
+    if session is None or session[2] < time.time():
         return None
-    return dict(session)
+    tenant, user, _, left_out = session
+    return Visit(Owner(tenant, user), tuple(left_out), _language())
 
 
-def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(_secret(), salt="page session")
+def _purpose(what: str, owner: Owner) -> str:
+    return json.dumps(["page", what, owner.tenant, owner.user])
 
 
-def _secret() -> str:
-    return str(current_app.config["PAGE_SECRET"])
-
-
-def _own_name(visit: Visit) -> str:
-    return own_name(visit.case.wizard.network)
-
-
-def _language_query() -> str:
-    """Return the query of this page in the other language."""
-    other = LANGUAGES[language() == LANGUAGES[0]]
-    return urlencode([*((key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "link", "note"}), ("lang", other)])
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
 
 
 def _asset(name: str) -> str:
+    """Return the address of a static file; another file has another address."""
     return url_for("page.static", filename=name, v=_digest(name))
-
-
-def _digest(name: str) -> str:
-    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
