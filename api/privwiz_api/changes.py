@@ -8,16 +8,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Delete, Select, delete, insert, select, update
+from sqlalchemy import Connection, Delete, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from privwiz.answers import Entry
+from privwiz.corrections import Correction, write_correction
 from privwiz_api.database import Database
 from privwiz_api.documents import StoredNetwork, pack, unpack, write_decisions, write_entry
 from privwiz_api.load import Load
 from privwiz_api.problems import Problem
 from privwiz_api.states import Acceptance, State, States, Version
-from privwiz_api.tables import acceptances, answers, audit, idempotency, networks, outbox, users
+from privwiz_api.tables import acceptances, answers, audit, corrections, idempotency, networks, outbox, users
 from privwiz_api.tokens import Caller
 
 __all__ = ["Change", "Changes", "Request", "Result"]
@@ -81,6 +82,8 @@ class Change:
         The state afterwards; its version is the next one. None where the user is left without rows: erasure.
     policy : bytes or None
         What was looked at, for an acceptance.
+    correction : Correction, optional
+        What was corrected of the circles.
     events : tuple of (str, mapping)
         Type and data of what webhooks hear.
     """
@@ -88,6 +91,7 @@ class Change:
     result: Result
     after: State | None
     policy: bytes | None = None
+    correction: Correction | None = None
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
@@ -152,7 +156,7 @@ class Changes:
     def _write(self, connection: Connection, request: Request, before: State | None, change: Change) -> None:
         now, after = datetime.now(UTC), change.after
         if after is not None:
-            write_state(connection, before, after, now, change.policy)
+            write_state(connection, before, after, now, change)
         if request.key is not None:
             connection.execute(_recorded(delete(idempotency), request))
             connection.execute(insert(idempotency).values(_record(request, change.result, now)))
@@ -177,7 +181,7 @@ class Changes:
             connection.execute(delete(idempotency).where(idempotency.c.at < datetime.now(UTC) - KEPT))
 
 
-def write_state(connection: Connection, before: State | None, after: State, now: datetime, policy: bytes | None) -> None:
+def write_state(connection: Connection, before: State | None, after: State, now: datetime, change: Change) -> None:
     """Write what a state has that the one before had not."""
     own = {"tenant": after.tenant, "user": after.user}
     version = {"revision": after.version.revision, "network_revision": after.version.network_revision}
@@ -193,6 +197,8 @@ def write_state(connection: Connection, before: State | None, after: State, now:
         connection.execute(delete(networks).where(networks.c.tenant == after.tenant, networks.c.user == after.user))
         if after.stored is not None:
             connection.execute(insert(networks).values(**own, document=after.stored.write()))
+    if change.correction is not None:
+        _write_correction(connection, own, now, change.correction)
     known = 0 if before is None else len(before.log)
     rows = [
         {**own, "seq": seq, "at": now, "document": write_entry(entry)} for seq, entry in enumerate(after.log[known:], known + 1)
@@ -209,9 +215,16 @@ def write_state(connection: Connection, before: State | None, after: State, now:
                 kind=accepted.kind,
                 revision=accepted.revision,
                 decisions=write_decisions(accepted.decisions),
-                policy=policy,
+                policy=change.policy,
             )
         )
+
+
+def _write_correction(connection: Connection, own: Mapping[str, str], now: datetime, correction: Correction) -> None:
+    mine = (corrections.c.tenant == own["tenant"], corrections.c.user == own["user"])
+    known = connection.scalar(select(func.coalesce(func.max(corrections.c.seq), 0)).where(*mine))
+    row = {**own, "seq": (known or 0) + 1, "at": now, "document": pack(write_correction(correction))}
+    connection.execute(insert(corrections).values(row))
 
 
 def next_version(state: State, *, network: bool = False) -> Version:

@@ -3,11 +3,12 @@
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from privwiz.answers import Answer, Entry
 from privwiz.circles import Circles, assign_friend, find_circles
+from privwiz.corrections import Correction, apply_corrections
 from privwiz.decisions import Decision
 from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.items import CATALOGUE, ProfileItem
@@ -77,7 +78,7 @@ class StoredNetwork:
     """A network, the circles found in it, and since when each friend is one.
 
     The circles are kept although they were computed: their ids depend on the order in which friends came and went, and the
-    user's corrections refer to them.
+    user's corrections refer to them, and are kept with them.
 
     Parameters
     ----------
@@ -113,6 +114,10 @@ class StoredNetwork:
             "ties": [*self.document["ties"], *added],
         }
         return StoredNetwork(document, network, assign_friend(self.circles, network, friend), {**self.since, friend: revision})
+
+    def corrected(self, correction: Correction) -> "StoredNetwork":
+        """Correct a circle; the circles keep it as friends come and go."""
+        return replace(self, circles=apply_corrections(self.circles, self.network, [correction]))
 
     def without_friend(self, friend: str) -> "StoredNetwork":
         """Leave one friend out."""

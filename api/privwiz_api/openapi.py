@@ -25,7 +25,7 @@ _PROBLEMS = {
     "500": "The service failed.",
     "503": "The service is busy, or its database does not answer; Retry-After says when to come again.",
 }
-_NEED_KEY = ("/answers", "/answers/undo", "/policy/accept", "/policy/override", "/policy/undo")
+_NEED_KEY = ("/answers", "/circles/corrections", "/answers/undo", "/policy/accept", "/policy/override", "/policy/undo")
 _NEED_MATCH = ("/policy/accept", "/policy/override", "/policy/undo")
 
 

@@ -51,6 +51,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[
 Text = Annotated[str, StringConstraints(max_length=1_000)]
 Value = Text | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 Strength = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
+CircleName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Profile = dict[Annotated[str, StringConstraints(min_length=1, max_length=128)], Value | list[Value] | None]
 Tie = tuple[Id, Id] | tuple[Id, Id, Strength]
 Kind = Literal["audience", "circle", "circles", "item", "friend", "cell"]
@@ -147,43 +148,57 @@ class CircleList(BaseModel):
 
 
 class Rename(_Strict):
-    """Give a circle a name."""
+    """Call a circle what the user calls it."""
 
     kind: Literal["rename"]
     circle: Id
-    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    name: CircleName
 
 
 class Merge(_Strict):
-    """Make several circles one."""
+    """Make one circle of several; the first one keeps its id."""
 
     kind: Literal["merge"]
     circles: list[Id] = Field(min_length=2, max_length=50)
-    name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    name: CircleName | None = None
 
 
 class Split(_Strict):
-    """Take members out of a circle into one of their own."""
+    """Let members leave a circle into one of their own."""
 
     kind: Literal["split"]
     circle: Id
-    members: list[Id] = Field(min_length=1, max_length=MAX_FRIENDS)
-    name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    members: list[Id] = Field(min_length=3, max_length=MAX_FRIENDS)
+    name: CircleName | None = None
 
 
 class Move(_Strict):
-    """Put a friend into a circle, and out of another."""
+    """Put a friend into a circle, take one out, or both."""
 
     kind: Literal["move"]
     friend: Id
-    into: Id
+    into: Id | None = None
     out_of: Id | None = None
 
 
-class Correction(_Strict):
-    """What the user corrects; it survives when circles are found anew."""
+class Dismiss(_Strict):
+    """Say that this is not a group."""
 
-    correction: Annotated[Rename | Merge | Split | Move, Field(discriminator="kind")]
+    kind: Literal["dismiss"]
+    circle: Id
+
+
+class Restore(_Strict):
+    """Take a dismissal back."""
+
+    kind: Literal["restore"]
+    circle: Id
+
+
+class Correction(_Strict):
+    """What the user says of the circles; it holds whatever is found in the ties later."""
+
+    correction: Annotated[Rename | Merge | Split | Move | Dismiss | Restore, Field(discriminator="kind")]
 
 
 class ScreenFilter(_Strict):

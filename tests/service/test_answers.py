@@ -119,10 +119,13 @@ def test_a_key_counts_once(ann):
     assert ann.as_user("ann")("POST", ANSWERS, body, key="one").status_code == 200, "keys belong to who sent them"
 
 
-@pytest.mark.parametrize("path", ["answers", "answers/undo", "policy/accept", "policy/override", "policy/undo"])
+@pytest.mark.parametrize(
+    "path", ["answers", "circles/corrections", "answers/undo", "policy/accept", "policy/override", "policy/undo"]
+)
 def test_what_must_count_once_needs_a_key(ann, sign, path):
     """Answers, undo, accept and override are refused without an Idempotency-Key."""
     bodies = {"answers": {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}}
+    bodies["circles/corrections"] = {"correction": {"kind": "rename", "circle": "c1", "name": "Club"}}
     bodies["policy/override"] = {"cells": [{"item": "phone", "friend": "2", "decision": "allow"}]}
     headers = {"Authorization": f"Bearer {sign(ann.tenant)}", "If-Match": ann("GET", "/v1/users/ann/policy").headers["ETag"]}
     answer = ann.app.test_client().post(f"/v1/users/ann/{path}", json=bodies.get(path, {}), headers=headers)

@@ -25,6 +25,7 @@ ROUTES = {
     ("POST", f"{ANN}/friends"): {"friend": "zoe"},
     ("DELETE", f"{ANN}/friends/2"): None,
     ("GET", f"{ANN}/circles"): None,
+    ("POST", f"{ANN}/circles/corrections"): {"correction": {"kind": "rename", "circle": "c1", "name": "Club"}},
     ("GET", f"{ANN}/screens/next"): None,
     ("POST", f"{ANN}/answers"): CHOICE,
     ("POST", f"{ANN}/answers/undo"): {},

@@ -196,4 +196,4 @@ def _accept(state: State, acceptance: Acceptance, policy: bytes | None) -> Chang
     after = accepted(state, acceptance)
     body: dict[str, Any] = {"revision": acceptance.revision}
     event = ("policy.changed", {"revision": acceptance.revision, "by": acceptance.kind})
-    return Change(Result(200, body, {"ETag": after.version.etag}), after, policy, (event,))
+    return Change(Result(200, body, {"ETag": after.version.etag}), after, policy, events=(event,))
