@@ -178,7 +178,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "column_all": ("All friends", "全部好友"),
     "cell_all": ("All", "全部"),
     "cell_none": ("None", "无"),
-    "cell_some": ("{shown} of {total}", "{shown}/{total}"),
+    "cell_some": ("{shown}/{total}", "{shown}/{total}"),
     "tally": ("{shown} of {total} see it", "{total} 人中有 {shown} 人能看到"),
     "tally_open_one": ("1 waits for you", "1 处等您决定"),
     "tally_open": ("{number} wait for you", "{number} 处等您决定"),
