@@ -134,7 +134,7 @@ class Tab:
         """Go to a page of the wizard."""
         return self.page.goto(f"{self.site.url}/wizard/{path}")
 
-    def press(self, name, exact=False):
+    def press(self, name, *, exact=True):
         """Press the button or follow the link of this name."""
         target = self.page.get_by_role("button", name=name, exact=exact).or_(self.page.get_by_role("link", name=name, exact=exact))
         target.first.click()
