@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import socket
 import threading
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
 
 from privwiz.readers import read_ego_network
@@ -88,11 +89,14 @@ class Site:
 def site(tmp_path_factory):
     """Return a service that listens on the loopback address."""
     folder = tmp_path_factory.mktemp("site")
-    server = make_server("127.0.0.1", 0, lambda environ, start: app(environ, start), threaded=True)
-    url = f"http://127.0.0.1:{server.server_port}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     app = create_app(Settings(database_url=f"sqlite:///{folder}/page.db", secret_key="k" * 40, public_url=url, patience=30))
     service = app.extensions["privwiz"]
     migrate(service.database)
+    server = make_server("127.0.0.1", port, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Site(app, url)
     server.shutdown()
@@ -136,7 +140,9 @@ class Tab:
 
     def press(self, name, *, exact=True):
         """Press the button or follow the link of this name."""
-        target = self.page.get_by_role("button", name=name, exact=exact).or_(self.page.get_by_role("link", name=name, exact=exact))
+        target = self.page.get_by_role("button", name=name, exact=exact).or_(
+            self.page.get_by_role("link", name=name, exact=exact)
+        )
         target.first.click()
 
     @property
@@ -183,10 +189,7 @@ def browse(chromium, site):
 
     yield open_tab
     for context in contexts:
-        try:
-            context.close()
-        except Error:
-            pass
+        context.close()
     for tab, quiet in tabs:
         assert tab.abroad == []
         assert quiet or tab.problems == []

@@ -57,7 +57,7 @@ def tap_through(tab, state, person):
 
 @pytest.mark.slow
 def test_ada_reaches_a_policy_in_few_screens_and_taps(browse, site):
-    """A user of 229 friends has a whole policy to review after at most nine screens, and most of it is right; then it is accepted.
+    """A user of 229 friends has a whole policy to review after at most nine screens, most of it right, and accepts it.
 
     The aim of 35 taps and 90 % right is not reached on this user: docs/page.md says what is, and this test holds it.
     """
@@ -163,7 +163,9 @@ def test_a_circle_is_corrected(browse, site):
     expect(cards.first.locator("h2")).to_have_text("The choir <b>")
     cards.first.get_by_role("link").click()
     tab.press("Make a circle of their own")
-    expect(tab.page.get_by_role("alert").filter(has_text="Tick")).to_have_text("Tick at least three people for a circle of their own, and leave some.")
+    expect(tab.page.get_by_role("alert").filter(has_text="Tick")).to_have_text(
+        "Tick at least three people for a circle of their own, and leave some."
+    )
     tab.page.locator(".member input").first.check()
     tab.page.get_by_label("Move them to").select_option("")
     tab.press("Move")
@@ -175,7 +177,7 @@ def test_a_circle_is_corrected(browse, site):
 
 
 def test_a_new_friend_sees_nothing_until_the_user_decides(browse, site):
-    """Who joins after the acceptance is suggested settings for, sees nothing until these are accepted, and then as the user says."""
+    """Who joins after the acceptance sees nothing until the user accepts suggestions for this friend, changed or not."""
     tenant = site.person()
     tab = browse().open(tenant)
     tab.go("accept")
@@ -223,7 +225,7 @@ def test_what_is_left_out_stays_as_it_is(browse, site):
 
 
 def test_without_friends_or_ties_the_page_says_so(browse, site):
-    """Nobody to decide about, and nobody who knows another: said in plain words, and the wizard still works in the second case."""
+    """No friends, and friends who do not know each other: said in plain words, and the second are asked about all the same."""
     alone = site.person("bo", {"friends": {}, "ties": [], "profile": {}})
     tab = browse().open(alone, "bo")
     expect(tab.heading).to_have_text("There is nothing to set yet")

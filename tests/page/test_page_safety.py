@@ -157,7 +157,7 @@ def test_the_cookie_is_for_this_page_only(browse, site):
 
 
 def test_hostile_names_are_text(browse, site):
-    """Names and values with markup, turning marks, 900 letters, emoji, templates or nothing visible are shown as text, cut short."""
+    """Names and values with markup, turning marks, 900 letters, emoji, templates or nothing visible are text, cut short."""
     friends = {key: {"profile": {"name": name, "school": [name, "The Same"]}} for key, name in HOSTILE.items()}
     document = {
         "friends": friends,
@@ -179,7 +179,7 @@ def test_hostile_names_are_text(browse, site):
 
 
 def test_the_policy_of_contents_is_strict(browse, site):
-    """Scripts, styles, pictures and forms come from and go to this service only, nothing is inline, and nothing is kept in caches."""
+    """Scripts, styles, pictures and forms are of this service only, nothing is inline, and no page is kept in caches."""
     tab = browse()
     answer = tab.page.goto(site.link(site.person()))
     policy = answer.headers["content-security-policy"]
@@ -206,7 +206,9 @@ def test_the_address_to_go_back_to_is_ours(browse, site):
         assert answer.headers["location"] == "/wizard/review"
 
 
-@pytest.mark.parametrize("said", ["", "[]", '["allow"]', '["allow","x","all",""]', '["grant","photos","all",""]', "null", "[1,2,3,4]"])
+@pytest.mark.parametrize(
+    "said", ["", "[]", '["allow"]', '["allow","x","all",""]', '["grant","photos","all",""]', "null", "[1,2,3,4]"]
+)
 def test_buttons_that_do_not_exist_change_nothing(browse, site, said):
     """A choice that is none of the page's is refused, and nothing is recorded."""
     tenant = site.person()

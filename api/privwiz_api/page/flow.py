@@ -54,7 +54,7 @@ def pick_items() -> Any:
     picked = set(request.form.getlist("item"))
     left_out = tuple(item.id for item in visit.all_items if item.id not in picked)
     if len(left_out) == len(visit.all_items):
-        return _show_start(visit, 400, "pick_one")
+        return _show_start(visit, 400, "pick_nothing")
     return keep_session(see("circles"), visit.owner, left_out)
 
 
@@ -159,7 +159,13 @@ def _show_start(visit: Visit, status: int = 200, problem: str = "") -> Any:
     wizard = visit.case.wizard
     screens = wizard.progress().screens if wizard.network.n else 0
     return show(
-        "start.html", status, screens=screens, most=MOST_SCREENS, friends=wizard.network.n, picture=_picture(visit), problem=problem
+        "start.html",
+        status,
+        screens=screens,
+        most=MOST_SCREENS,
+        friends=wizard.network.n,
+        picture=_picture(visit),
+        problem=problem,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from privwiz.circles import Circle, Circles
 from privwiz_api.page.names import readable
 
-__all__ = ["OTHERS", "Group", "any_group", "find_group", "shown_groups", "shown_level"]
+__all__ = ["OTHERS", "Group", "any_group", "find_group", "shown_circles", "shown_groups", "shown_level"]
 
 OTHERS = ""
 """Id of the group of friends who are in no circle."""
@@ -45,9 +45,14 @@ def shown_level(circles: Circles) -> int:
     return next((k for k in reversed(levels) if 0 < len(circles.level(k)) <= _MOST), 0)
 
 
+def shown_circles(circles: Circles) -> tuple[Circle, ...]:
+    """Return the dozen largest circles of the shown level."""
+    return circles.level(shown_level(circles))[:_MOST]
+
+
 def shown_groups(circles: Circles, language: str) -> tuple[Group, ...]:
     """Return the dozen largest circles of the shown level, then, if there are any, the other friends."""
-    level: tuple[Circle, ...] = circles.level(shown_level(circles))[:_MOST]
+    level = shown_circles(circles)
     groups = [
         Group(circle.id, readable(circle.text(language)), f"t{k % _TONES}", circle.members) for k, circle in enumerate(level)
     ]

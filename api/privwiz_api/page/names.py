@@ -15,9 +15,9 @@ _JOINERS = "\u200c\u200d"
 
 
 def readable(text: str, longest: int = LONGEST_NAME) -> str:
-    """Return a text without what turns, hides or breaks the text around it, cut to ``longest`` characters.
+    r"""Return a text without what turns, hides or breaks the text around it, cut to ``longest`` characters.
 
-    >>> readable("Ann\\u202e<b>"), readable("x" * 100, 5), readable("\\u200b ")
+    >>> readable("Ann\u202e<b>"), readable("x" * 100, 5), readable("\u200b ")
     ('Ann<b>', 'xxxx…', '?')
     """
     kept = (c if c in _JOINERS or unicodedata.category(c) not in _UNREADABLE else " " * c.isspace() for c in text[: 8 * longest])

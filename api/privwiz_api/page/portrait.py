@@ -8,7 +8,7 @@ import numpy.typing as npt
 from privwiz.arrangement import arrange
 from privwiz.circles import Circles
 from privwiz.graphs import EgoNetwork
-from privwiz_api.page.groups import shown_level
+from privwiz_api.page.groups import shown_circles, shown_level
 
 __all__ = ["Disc", "Dot", "Portrait", "draw"]
 
@@ -73,18 +73,18 @@ def draw(network: EgoNetwork, circles: Circles, names: tuple[str, ...], tones: t
     """
     level = shown_level(circles)
     arrangement = arrange(network, circles.labels[level])
-    count = len(circles.level(level))
+    shown = shown_circles(circles)
     reach = arrangement.radii[:, None]
     corners = np.concatenate([arrangement.centres - reach, arrangement.centres + reach, np.zeros((2, 2))])
     low, high = corners.min(axis=0) - 1, corners.max(axis=0) + 1
     scale = _SIDE / (high - low).max()
     width, height = (scale * (high - low)).round().astype(int).tolist()
     points = _flip(arrangement.positions, low, high, scale)
-    centres = _flip(arrangement.centres[:count], low, high, scale)
+    centres = _flip(arrangement.centres, low, high, scale)
     member = dict(zip(network.friends, tones, strict=True))
     discs = tuple(
-        Disc(c + 1, member[circle.members[0]], *centre, round(float(radius) * scale))
-        for c, (circle, centre, radius) in enumerate(zip(circles.level(level), centres.tolist(), arrangement.radii, strict=False))
+        Disc(number, member[circle.members[0]], x, y, round(float(radius) * scale))
+        for number, (circle, (x, y), radius) in enumerate(zip(shown, centres.tolist(), arrangement.radii, strict=False), start=1)
     )
     size = (0.27 + 0.2 * np.sqrt(network.degree / max(1, network.degree.max(initial=1)))) * scale
     sizes = np.clip(size, 3, 16).round().astype(int).tolist()

@@ -9,7 +9,6 @@ from privwiz.answers import AUDIENCE_SHARES, CELL_CHOICES, UNSURE
 from privwiz.circles import Circle
 from privwiz.screens import Screen, Toggle
 from privwiz.words import nearest_audience
-
 from privwiz_api.page.names import named, readable
 
 __all__ = ["Choice", "Row", "Section", "guess_word", "preset", "read_values", "sections", "stamp", "suggested"]
@@ -161,7 +160,9 @@ def _row(number: int, toggle: Toggle, language: str, filled: Sequence[str | None
         Choice(value, f"{vocabulary}_{value}", value == chosen, value == guess) for value in (*_values(toggle), UNSURE)
     )
     question = readable(toggle.text(language), 200)
-    return Row(number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, f"{vocabulary}_{guess}", toggle.sure)
+    return Row(
+        number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, f"{vocabulary}_{guess}", toggle.sure
+    )
 
 
 def _about_circle(row: Row, toggle: Toggle, circles: Mapping[tuple[str, ...], Circle], language: str) -> Row:

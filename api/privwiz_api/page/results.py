@@ -9,7 +9,7 @@ from privwiz.answers import CELL_CHOICES
 from privwiz.decisions import Decision, PolicyDiff
 from privwiz.policy import Policy
 from privwiz_api.page import store
-from privwiz_api.page.groups import Group, find_group
+from privwiz_api.page.groups import find_group
 from privwiz_api.page.matrix import cells, count, counts, open_parts
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
 
@@ -170,14 +170,16 @@ def newcomer() -> Any:
 @page.post("/friends/new")
 @visitor
 def settle() -> Any:
-    """Decide about a friend who is new: what was changed is the user's own choice, then the friend's settings are put in force."""
+    """Decide about a friend who is new: what was changed is the user's own choice, then all of it is put in force."""
     visit: Visit = g.visit
     friend = request.form.get("friend", "")
     if friend not in visit.case.newcomers:
         return see("start")
     policy, items = visit.case.wizard.policy(), [item.id for item in visit.items]
     said = [(item, request.form.get(f"d-{item}")) for item in items]
-    changed = [(item, (friend,), str(said)) for item, said in said if said in CELL_CHOICES and said != policy.decision(item, friend)]
+    changed = [
+        (item, (friend,), str(said)) for item, said in said if said in CELL_CHOICES and said != policy.decision(item, friend)
+    ]
     store.settle(visit.owner, g.key, request.form.get("version", ""), items, friend, changed)
     return see("done")
 
@@ -233,4 +235,9 @@ def _summary(visit: Visit, policy: Policy) -> dict[str, Any]:
         gains = sum(c.item == item.id and c.after == Decision.ALLOW for c in diff.changes)
         losses = sum(c.item == item.id and c.before == Decision.ALLOW for c in diff.changes)
         rows.append((item, tally, today, gains, losses))
-    return {"rows": rows, "open": sum(row[1].undecided for row in rows), "accepted": visit.case.settings is not None, "note": request.args.get("note")}
+    return {
+        "rows": rows,
+        "open": sum(row[1].undecided for row in rows),
+        "accepted": visit.case.settings is not None,
+        "note": request.args.get("note"),
+    }

@@ -45,9 +45,7 @@ def read(owner: Owner) -> Case:
     return Case(owner, state.version.etag, wizard, state.in_force, newcomers)
 
 
-def answer(
-    owner: Owner, key: str, find: Callable[[Wizard], Screen | None], shown: str, values: Sequence[str | None]
-) -> None:
+def answer(owner: Owner, key: str, find: Callable[[Wizard], Screen | None], shown: str, values: Sequence[str | None]) -> None:
     """Confirm a screen, if it is still the one that the user saw.
 
     Parameters

@@ -35,13 +35,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "enter_go": ("Open your privacy wizard", "打开隐私向导"),
     # Start
     "start_title": ("Your privacy wizard", "隐私向导"),
-    "start_heading_one": ("Who may see what about you? Let’s settle it for your friend.", "谁可以看到您的什么资料？现在为您的 1 位好友设定好。"),
+    "start_heading_one": (
+        "Who may see what about you? Let’s settle it for your friend.",
+        "谁可以看到您的什么资料？现在为您的 1 位好友设定好。",
+    ),
     "start_heading": (
         "Who may see what about you? Let’s settle it for all {number} friends.",
         "谁可以看到您的什么资料？现在为 {number} 位好友一次设定好。",
     ),
     "start_lead": (
-        "Answer at most {most} short screens. The wizard works out the rest, tells you why, and changes nothing until you accept.",
+        "Answer at most {most} short screens. The wizard works out the rest, says why, and changes nothing until you accept.",
         "最多回答 {most} 屏简短的问题，其余由向导推算并说明理由；在您接受之前，什么都不会改变。",
     ),
     "start_alone": ("There is nothing to set yet", "现在还没有要设定的内容"),
@@ -55,8 +58,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "fact_items": ("things to protect", "项资料"),
     "fact_screens": ("screens at most", "屏问题（最多）"),
     "pick_heading": ("What shall we look at?", "要设定哪些资料？"),
-    "pick_lead": ("The most private come first. Whatever you leave out stays as it is today.", "越私密的越靠前。没有选的保持现状。"),
-    "pick_one": ("Choose at least one thing to go on.", "请至少选择一项再继续。"),
+    "pick_lead": (
+        "The most private come first. Whatever you leave out stays as it is today.",
+        "越私密的越靠前。没有选的保持现状。",
+    ),
+    "pick_nothing": ("Choose at least one thing to go on.", "请至少选择一项再继续。"),
     "sensitivity_high": ("very private", "非常私密"),
     "sensitivity_middle": ("private", "比较私密"),
     "sensitivity_low": ("everyday", "一般"),
@@ -79,7 +85,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "circles_go": ("Start answering", "开始回答"),
     "circles_hint": ("You can come back here at any time.", "您随时可以回到这里。"),
-    "picture": ("Picture of your {number} friends in {circles} circles; the list says the same.", "{number} 位好友和 {circles} 个圈子的图；列表内容相同。"),
+    "picture": (
+        "Picture of your {number} friends in {circles} circles; the list says the same.",
+        "{number} 位好友和 {circles} 个圈子的图；列表内容相同。",
+    ),
     "correct": ("Change", "修改"),
     "rename_label": ("Name of this circle", "圈子名称"),
     "rename": ("Rename", "改名"),
@@ -93,7 +102,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "dismiss_heading": ("Not a group?", "不是一个群体？"),
     "dismiss_lead": ("Then it is never shown or asked about again.", "那么以后不再显示，也不再询问。"),
     "dismiss": ("This is not a group", "这不是一个群体"),
-    "problem_few": ("Tick at least three people for a circle of their own, and leave some.", "要单独成圈，请至少勾选三人，并留下一些人。"),
+    "problem_few": (
+        "Tick at least three people for a circle of their own, and leave some.",
+        "要单独成圈，请至少勾选三人，并留下一些人。",
+    ),
     "problem_nobody": ("Tick at least one person first.", "请先勾选至少一人。"),
     "problem_name": ("Give the circle a name of up to 100 characters.", "请输入不超过 100 个字的名称。"),
     # Screens
@@ -107,9 +119,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "note_undone": ("Taken back. Here is the question again.", "已撤销。请重新回答。"),
     "lead_audience": ("Roughly is enough. Who exactly they are comes next.", "大致即可，具体是谁接下来再问。"),
-    "lead_circle": ("Think of this circle as a whole. Exceptions can be set later.", "请把这个圈子作为整体来想，例外以后可以单独设定。"),
-    "lead_circles": ("These answers tell the wizard most. Think of each group as a whole.", "这些回答最有帮助。请把每个群体作为整体来想。"),
-    "lead_item": ("Think of each circle as a whole. Exceptions can be set later.", "请把每个圈子作为整体来想，例外以后可以单独设定。"),
+    "lead_circle": (
+        "Think of this circle as a whole. Exceptions can be set later.",
+        "请把这个圈子作为整体来想，例外以后可以单独设定。",
+    ),
+    "lead_circles": (
+        "These answers tell the wizard most. Think of each group as a whole.",
+        "这些回答最有帮助。请把每个群体作为整体来想。",
+    ),
+    "lead_item": (
+        "Think of each circle as a whole. Exceptions can be set later.",
+        "请把每个圈子作为整体来想，例外以后可以单独设定。",
+    ),
     "lead_friend": ("What you say holds for this friend.", "您的回答对这位好友有效。"),
     "suggest_open": ("Suggestion: {answer}", "建议：{answer}"),
     "suggest_sure": ("Suggestion, filled in: {answer}", "建议（已填入）：{answer}"),
@@ -169,11 +190,17 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "open_heading_one": ("1 thing needs your decision", "1 处需要您决定"),
     "open_heading": ("{number} things need your decision", "{number} 处需要您决定"),
-    "open_lead": ("The wizard is not sure enough to show these, so they stay hidden until you decide.", "向导对这些没有足够把握，所以在您决定之前不会显示。"),
+    "open_lead": (
+        "The wizard is not sure enough to show these, so they stay hidden until you decide.",
+        "向导对这些没有足够把握，所以在您决定之前不会显示。",
+    ),
     "open_more": ("And {number} more.", "还有 {number} 处。"),
     "more_screens": ("Answer more screens", "再回答几屏"),
     "matrix_heading": ("Who sees what", "谁能看到什么"),
-    "matrix_lead": ("How many in each circle see each thing. Open a number to change it.", "每个圈子里有多少人能看到每项资料。点开数字即可修改。"),
+    "matrix_lead": (
+        "How many in each circle see each thing. Open a number to change it.",
+        "每个圈子里有多少人能看到每项资料。点开数字即可修改。",
+    ),
     "column_item": ("Thing", "资料"),
     "column_all": ("All friends", "全部好友"),
     "cell_all": ("All", "全部"),
@@ -221,7 +248,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "note_changed": ("Something changed since you looked at it. Please look again.", "您查看之后有了变化，请再看一遍。"),
     "done_title": ("Done", "完成"),
     "done_heading": ("Your settings are in force", "设置已生效"),
-    "done_lead": ("From now on this holds. New friends see nothing until you say so.", "从现在起按此执行。新好友在您同意之前什么都看不到。"),
+    "done_lead": (
+        "From now on this holds. New friends see nothing until you say so.",
+        "从现在起按此执行。新好友在您同意之前什么都看不到。",
+    ),
     "done_summary": ("In short", "概要"),
     "take_back": ("Take it back", "撤销"),
     "change_more": ("Change something", "继续修改"),
@@ -231,7 +261,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # A new friend
     "new_title": ("A new friend", "新好友"),
     "new_heading": ("What may {friend} see?", "{friend}可以看到什么？"),
-    "new_lead": ("New friends see nothing until you decide. These are suggestions.", "新好友在您决定之前什么都看不到。以下是建议。"),
+    "new_lead": (
+        "New friends see nothing until you decide. These are suggestions.",
+        "新好友在您决定之前什么都看不到。以下是建议。",
+    ),
     "new_suggest_allow": ("Suggestion: may see.", "建议：可以看。"),
     "new_suggest_deny": ("Suggestion: may not.", "建议：不可以。"),
     "new_suggest_ask": ("No suggestion: hidden until you decide.", "没有建议：在您决定之前不可见。"),
