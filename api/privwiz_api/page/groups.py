@@ -11,7 +11,8 @@ __all__ = ["OTHERS", "Group", "any_group", "find_group", "shown_circles", "shown
 OTHERS = ""
 """Id of the group of friends who are in no circle."""
 
-_MOST = 12
+_MOST = 20
+_BEST = 9
 _TONES = 8
 
 
@@ -40,18 +41,17 @@ class Group:
 
 
 def shown_level(circles: Circles) -> int:
-    """Return the finest level with a dozen circles or fewer; the coarsest where all have more or none has any."""
-    levels = range(len(circles.resolutions))
-    return next((k for k in reversed(levels) if 0 < len(circles.level(k)) <= _MOST), 0)
+    """Return the level with about nine circles, of which people keep track; the finer of two that are equally near to that."""
+    return min(reversed(range(len(circles.resolutions))), key=lambda k: abs(len(circles.level(k)) - _BEST))
 
 
 def shown_circles(circles: Circles) -> tuple[Circle, ...]:
-    """Return the dozen largest circles of the shown level."""
+    """Return the largest circles of the shown level."""
     return circles.level(shown_level(circles))[:_MOST]
 
 
 def shown_groups(circles: Circles, language: str) -> tuple[Group, ...]:
-    """Return the dozen largest circles of the shown level, then, if there are any, the other friends."""
+    """Return the largest circles of the shown level, then, if there are any, the other friends."""
     level = shown_circles(circles)
     groups = [
         Group(circle.id, readable(circle.text(language)), f"t{k % _TONES}", circle.members) for k, circle in enumerate(level)

@@ -1,11 +1,13 @@
 """The picture of a network: a disc for each circle, a dot for each friend, lines for the closest ties. Drawn as SVG."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.arrangement import arrange
+from privwiz.arrangement import Arrangement, arrange
 from privwiz.circles import Circles
 from privwiz.graphs import EgoNetwork
 from privwiz_api.page.groups import shown_circles, shown_level
@@ -15,6 +17,9 @@ __all__ = ["Disc", "Dot", "Portrait", "draw"]
 _CLOSEST = 2
 """Ties drawn for each friend: all of them would be a blot."""
 _SIDE = 1000.0
+
+_arranged: MutableMapping[Circles, Arrangement] = WeakKeyDictionary()
+"""Where friends go, as long as their circles are remembered: it takes a while to find out, and no answer changes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ def draw(network: EgoNetwork, circles: Circles, names: tuple[str, ...], tones: t
     (1, 4, 3)
     """
     level = shown_level(circles)
-    arrangement = arrange(network, circles.labels[level])
+    arrangement = _arranged.get(circles) or arrange(network, circles.labels[level])
+    _arranged[circles] = arrangement
     shown = shown_circles(circles)
     reach = arrangement.radii[:, None]
     corners = np.concatenate([arrangement.centres - reach, arrangement.centres + reach, np.zeros((2, 2))])
