@@ -29,7 +29,9 @@ def commands(command: click.Command, parent: click.Context | None = None, name: 
     yield context
     if isinstance(command, click.Group):
         for child in command.list_commands(context):
-            yield from commands(command.commands[child], context, child)
+            found = command.get_command(context, child)
+            assert found is not None, child
+            yield from commands(found, context, child)
 
 
 def page() -> str:

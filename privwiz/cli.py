@@ -1,10 +1,14 @@
 """The command line: ``privwiz circles | ask | label | evaluate | train | show | diff | export | simulate | party | completion``.
 
+Other distributions add commands as entry points of the group ``privwiz.commands``, as `privwiz-api` does with ``serve`` and
+``migrate``; they are loaded when they are called or listed.
+
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.
 """
 
 import sys
+from importlib.metadata import EntryPoint, entry_points
 from io import TextIOWrapper
 from typing import Any
 
@@ -34,6 +38,16 @@ class _Commands(click.Group):
         super().__init__(*args, **kwargs)
         self.help = keep_indented(self.help)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_added()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        known = super().get_command(ctx, cmd_name)
+        if known is not None or cmd_name not in (added := _added()):
+            return known
+        command: click.Command = added[cmd_name].load()
+        return command
+
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
@@ -45,6 +59,11 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo(err=True)
             ctx.exit(_INTERRUPTED)
+
+
+def _added() -> dict[str, EntryPoint]:
+    """Commands of other distributions, by name."""
+    return {entry.name: entry for entry in entry_points(group="privwiz.commands")}
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

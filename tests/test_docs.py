@@ -142,8 +142,9 @@ def all_commands(command, path):
     """Yield every command below and including this one, with the words that call it."""
     yield path, command
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from all_commands(child, f"{path} {name}")
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from all_commands(command.get_command(context, name), f"{path} {name}")
 
 
 COMMANDS = dict(all_commands(main, "privwiz"))

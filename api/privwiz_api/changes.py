@@ -17,7 +17,7 @@ from privwiz_api.database import Database
 from privwiz_api.documents import StoredNetwork, pack, unpack, write_decisions, write_entry
 from privwiz_api.load import Load
 from privwiz_api.problems import Problem
-from privwiz_api.states import Acceptance, State, States, Version
+from privwiz_api.states import Acceptance, State, States, Version, new_generation
 from privwiz_api.tables import acceptances, answers, audit, corrections, idempotency, networks, outbox, users
 from privwiz_api.tokens import Caller
 
@@ -240,6 +240,12 @@ def digest(*parts: bytes) -> str:
         whole.update(len(part).to_bytes(8, "big"))
         whole.update(part)
     return whole.hexdigest()
+
+
+def first_state(states: States, tenant: str, user: str) -> State:
+    """Return the state of a user who is about to be made."""
+    items, catalogue = states.catalogue(tenant)
+    return State(tenant, user, Version(new_generation(), 0, 0, catalogue), None, items, (), (), None)
 
 
 def heard(state: State, entries: tuple[Entry, ...]) -> State:

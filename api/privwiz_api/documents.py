@@ -15,6 +15,7 @@ from privwiz.items import CATALOGUE, ProfileItem
 
 __all__ = [
     "StoredNetwork",
+    "document_of",
     "merge_patch",
     "network_of",
     "pack",
@@ -54,6 +55,22 @@ def network_of(user: str, document: NetworkDocument) -> EgoNetwork:
         document.get("profile") or {},
         weights or None,
     )
+
+
+def document_of(network: EgoNetwork) -> dict[str, Any]:
+    """Describe a network as the service takes it."""
+    weights = network.ego_weights
+    friends = {
+        friend: {"profile": _lists(network.profiles[friend]), "weight": None if weights is None else float(weights[k])}
+        for k, friend in enumerate(network.friends)
+    }
+    graph = network.graph
+    ties = [[a, b, data["weight"]] if "weight" in data else [a, b] for a, b, data in graph.edges(data=True)]
+    return {"friends": friends, "ties": ties, "profile": _lists(network.ego_profile)}
+
+
+def _lists(profile: Any) -> dict[str, list[str]]:
+    return {field: list(values) for field, values in profile.items()}
 
 
 def merge_patch(document: Any, patch: Any) -> Any:

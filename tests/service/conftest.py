@@ -1,12 +1,16 @@
 """What the tests of the service share: both databases, services on them, tokens, and a small user."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,3 +215,79 @@ def ann(backend, network):
     """Return the backend of a tenant with one user, ann, who has the small network."""
     assert backend("PUT", "/v1/users/ann/network", network).status_code == 201
     return backend
+
+
+class Running:
+    """A server of its own: `privwiz serve` as operators start it, on a free port of this machine."""
+
+    def __init__(self, folder, database_url, **environment):
+        self.folder, self.log = folder, folder / "log"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = os.environ | {
+            "DATABASE_URL": database_url,
+            "PRIVWIZ_SECRET_KEY": KEY,
+            "PRIVWIZ_JWT_SECRET": SECRET,
+            "PRIVWIZ_PORT": str(self.port),
+            **environment,
+        }
+        self.start()
+
+    def start(self):
+        """Start the server and wait until it answers."""
+        command = [Path(sys.executable).parent / "privwiz", "serve"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:  # noqa: S310 - our own server
+                    assert answer.status == 200
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        pytest.fail(f"the server did not start: {self.log.read_text()[-1000:]}")
+
+    def workers(self):
+        """Return the process ids of the workers."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def kill(self):
+        """Kill the server and its workers without warning."""
+        workers = self.workers()
+        self.process.kill()
+        self.process.wait()
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+    def stop(self):
+        """Stop the server as a service manager does; return its exit code."""
+        self.process.terminate()
+        return self.process.wait(40)
+
+
+@pytest.fixture(scope="module")
+def server(app, database_url, tmp_path_factory):
+    """Return a running server on the database of the tests."""
+    server = Running(tmp_path_factory.mktemp("server"), database_url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run_server(tmp_path):
+    """Return a function that starts a server with settings of its own, which is stopped after the test."""
+    running = []
+
+    def start(database_url, **environment):
+        running.append(Running(tmp_path, database_url, **environment))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()

@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import ValidationError
 
 from privwiz.errors import PrivwizError
-from privwiz_api.changes import Change, Request, Result, next_version, renetworked
+from privwiz_api.changes import Change, Request, Result, digest, first_state, next_version, renetworked
 from privwiz_api.documents import StoredNetwork, merge_patch, with_ties_of_friends
 from privwiz_api.policies import cells
 from privwiz_api.problems import Problem, as_problem, refuse_invalid
 from privwiz_api.schemas import (
+    MAX_FRIENDS,
+    MAX_TIES,
     Batch,
     BatchEntry,
     BatchResult,
@@ -35,7 +37,7 @@ from privwiz_api.service import (
     service,
     unless_known,
 )
-from privwiz_api.states import State, Version, new_generation
+from privwiz_api.states import State
 from privwiz_api.tokens import Caller
 
 __all__ = ["routes"]
@@ -147,12 +149,10 @@ def post_batch(body: Batch) -> Response:
 
 
 def _batch_entry(caller: Caller, key: str | None, entry: BatchEntry) -> dict[str, Any]:
-    from privwiz_api.changes import digest
-
     asked = Request(
         caller=caller,
         user=entry.user,
-        id=_request_id(),
+        id=g.request_id,
         action="friend.add",
         key=None if key is None else digest(key.encode(), entry.id.encode()),
         digest=digest(b"batch", entry.model_dump_json().encode()),
@@ -172,18 +172,11 @@ def _batch_entry(caller: Caller, key: str | None, entry: BatchEntry) -> dict[str
     return {"id": entry.id, "status": refused.status, "type": f"urn:privwiz:problem:{refused.kind}", "title": refused.title}
 
 
-def _request_id() -> str:
-    from flask import g
-
-    return str(g.request_id)
-
-
 def _renetwork(user: str, tenant: str, state: State | None, document: dict[str, Any]) -> Change:
     states = service().states
     fresh = state is None or state.stored is None
     if state is None:
-        items, catalogue = states.catalogue(tenant)
-        state = State(tenant, user, Version(new_generation(), 0, 0, catalogue), None, items, (), (), None)
+        state = first_state(states, tenant, user)
     stored = StoredNetwork.of(user, document, next_version(state, network=True).revision, state.stored)
     after = renetworked(states, state, stored)
     known = () if state.stored is None else state.stored.since
@@ -194,8 +187,6 @@ def _renetwork(user: str, tenant: str, state: State | None, document: dict[str, 
 
 
 def _add_friend(state: State, new: NewFriend) -> Change:
-    from privwiz_api.schemas import MAX_FRIENDS, MAX_TIES
-
     assert state.stored is not None
     if new.friend in state.stored.since:
         raise Problem(409, "friend-already", "This is a friend already; take the friend out first, or PATCH the network.")

@@ -1,0 +1,139 @@
+"""The server: gunicorn with threads, one application loaded before the workers are forked, everything shared by the database."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from prometheus_client import multiprocess
+from threadpoolctl import threadpool_limits
+
+from privwiz.errors import DataError
+from privwiz.graphs import ego_network
+from privwiz.wizard import Wizard
+from privwiz_api.app import create_app
+from privwiz_api.migrate import is_current, migrate
+from privwiz_api.observe import log_to
+from privwiz_api.sample import TENANT, load_sample
+from privwiz_api.service import Service
+from privwiz_api.settings import Settings
+from privwiz_api.webhooks import Courier
+
+__all__ = ["run"]
+
+_DAY = 86_400
+
+
+def run(settings: Settings, sample: Path | None = None) -> None:
+    """Serve until the process is told to stop.
+
+    Parameters
+    ----------
+    settings : Settings
+    sample : path, optional
+        A folder with edges.csv and profiles.csv: serve these people, and say how to try it.
+
+    Raises
+    ------
+    DataError
+        If the database is not migrated, or the sample cannot be read.
+    """
+    if sample is not None:
+        settings = replace(settings, development=True)
+    if not settings.secret_key:
+        settings = replace(settings, secret_key=secrets.token_hex(32))
+    settings = replace(settings, public_url=_public_url(settings))
+    log_to()
+    app = create_app(settings)
+    service: Service = app.extensions["privwiz"]
+    _prepare(service)
+    words = [f"privwiz serves at {settings.public_url} (documentation: {settings.public_url}/docs); Ctrl-C stops it."]
+    if sample is not None:
+        words += _how_to_try(service, load_sample(service, sample))
+    service.database.close()
+    _warm()
+    _Server(app, settings, lambda: print("\n".join(words), flush=True)).run()  # noqa: T201 - what the command says
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn, set by our settings alone."""
+
+    def __init__(self, app: Flask, settings: Settings, ready: Callable[[], None]) -> None:
+        self._app = app
+        self._settings = settings
+        self._ready = ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our settings over."""
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        chosen: dict[str, Any] = {
+            "bind": f"{host}:{self._settings.port}",
+            "worker_class": "gthread",
+            "workers": self._settings.workers,
+            "threads": self._settings.threads,
+            "preload_app": True,
+            "graceful_timeout": 30,
+            "timeout": 60,
+            "keepalive": 5,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn makes its own files there
+            "when_ready": lambda _: self._ready(),
+            "post_fork": lambda _, __: self._begin(),
+            "child_exit": lambda _, worker: multiprocess.mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
+        }
+        for name, value in chosen.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def _begin(self) -> None:
+        """What each worker does first: one thread of linear algebra for each request, and a courier."""
+        threadpool_limits(1)
+        service: Service = self._app.extensions["privwiz"]
+        Courier(service.database, service.changes, self._settings.webhooks, private=self._settings.private_webhooks).start()
+
+    def load(self) -> Flask:
+        """Return the application, the same for all workers."""
+        return self._app
+
+
+def _prepare(service: Service) -> None:
+    """Bring the embedded database up to date; a server's is the operator's to migrate."""
+    if service.database.is_sqlite:
+        migrate(service.database)
+    elif not is_current(service.database):
+        raise DataError("the database has other tables than this version needs; run `privwiz migrate` first")
+
+
+def _warm() -> None:
+    """Load what the first request of each worker would otherwise wait for."""
+    wizard = Wizard(ego_network(nx.karate_club_graph(), 0))
+    wizard.next_screen()
+    _ = wizard.policy().decisions
+
+
+def _public_url(settings: Settings) -> str:
+    """The address that was set; else that of this server."""
+    if settings.public_url != Settings().public_url:
+        return settings.public_url
+    return f"http://{settings.host}:{settings.port}"
+
+
+def _how_to_try(service: Service, user: str) -> list[str]:
+    address = service.settings.public_url
+    token = service.tokens.issue(TENANT, "developer", "sns admin", _DAY, development=True)
+    link = service.tokens.issue(TENANT, user, "user", _DAY)
+    return [
+        "",
+        f"The wizard of {user}, one of the sample's people:",
+        f"  {address}/wizard?token={link}",
+        "",
+        "A token for trying, good for a day and on this machine only, and a request:",
+        f"  TOKEN={token}",
+        f'  curl -H "Authorization: Bearer $TOKEN" {address}/v1/users/{user}/policy',
+    ]
