@@ -70,6 +70,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "start_again": ("Look at my circles again", "再看看我的圈子"),
     "start_resume_one": ("Go on after 1 screen", "已答 1 屏，继续"),
     "start_resume": ("Go on after {number} screens", "已答 {number} 屏，继续"),
+    "start_in_force": ("Your settings are in force; nothing changes until you accept again.", "您的设置已生效；在您再次接受之前不会改变。"),
+    "start_see": ("See them", "查看设置"),
     "newcomers_one": ("1 new friend sees nothing yet", "1 位新好友目前什么都看不到"),
     "newcomers": ("{number} new friends see nothing yet", "{number} 位新好友目前什么都看不到"),
     # Circles
