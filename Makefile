@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lowest lint format types docs bench bench-labels bench-federated lock wheels clean
+.PHONY: help run test test-lowest lint format types docs screenshots bench bench-labels bench-federated lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -68,6 +68,10 @@ bench-labels: $(TEST_READY) ## how few answers suffice, against every rival (abo
 bench-federated: $(TEST_READY) ## priors trained through secure sums, with and without noise (about 40 minutes on one core); writes docs/federated-results.md
 	$(BIN)/python benchmarks/federated_prior.py --out $(FEDERATED)
 	$(BIN)/python docs/federated_page.py $(FEDERATED) docs/federated-results.md
+
+# Needs Chromium, and fonts for Chinese: on Debian, apt-get install chromium fonts-noto-cjk fonts-roboto-unhinted.
+screenshots: $(TEST_READY) ## take the pictures of the wizard page again
+	$(BIN)/python docs/screenshots.py docs/screenshots
 
 lock: $(UV_READY) ## resolve the dependencies again
 	$(UV) lock

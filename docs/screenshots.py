@@ -2,7 +2,7 @@
 
     python docs/screenshots.py docs/screenshots
 
-Needs Chromium, and for Chinese a font such as Noto Sans CJK: on Debian `apt-get install chromium fonts-noto-cjk fonts-roboto-unhinted`.
+Needs Chromium and fonts: on Debian `apt-get install chromium fonts-noto-cjk fonts-roboto-unhinted`.
 """
 
 import csv

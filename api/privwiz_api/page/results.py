@@ -15,7 +15,7 @@ from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, s
 
 __all__: list[str] = []
 
-_FIRST = 6
+_FIRST = 4
 """So many open parts are shown at once."""
 
 

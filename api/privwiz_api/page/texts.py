@@ -37,11 +37,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "start_title": ("Your privacy wizard", "隐私向导"),
     "start_heading_one": (
         "Who may see what about you? Let’s settle it for your friend.",
-        "谁可以看到您的什么资料？现在为您的 1 位好友设定好。",
+        "谁可以看到您的什么资料？为您的 1 位好友设定好。",
     ),
     "start_heading": (
         "Who may see what about you? Let’s settle it for all {number} friends.",
-        "谁可以看到您的什么资料？现在为 {number} 位好友一次设定好。",
+        "谁可以看到您的什么资料？一次为 {number} 位好友设定好。",
     ),
     "start_lead": (
         "Answer at most {most} short screens. The wizard works out the rest, says why, and changes nothing until you accept.",
@@ -70,7 +70,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "start_again": ("Look at my circles again", "再看看我的圈子"),
     "start_resume_one": ("Go on after 1 screen", "已答 1 屏，继续"),
     "start_resume": ("Go on after {number} screens", "已答 {number} 屏，继续"),
-    "start_in_force": ("Your settings are in force; nothing changes until you accept again.", "您的设置已生效；在您再次接受之前不会改变。"),
+    "start_in_force": (
+        "Your settings are in force; nothing changes until you accept again.",
+        "您的设置已生效；在您再次接受之前不会改变。",
+    ),
     "start_see": ("See them", "查看设置"),
     "newcomers_one": ("1 new friend sees nothing yet", "1 位新好友目前什么都看不到"),
     "newcomers": ("{number} new friends see nothing yet", "{number} 位新好友目前什么都看不到"),
