@@ -1,6 +1,5 @@
-"""The page on a bad network, without scripts, and how much and how fast it loads."""
+"""The page on a bad network, without scripts, and how much it loads."""
 
-import pytest
 from playwright.sync_api import expect
 
 MOST_BYTES = 100_000
@@ -98,60 +97,23 @@ def test_a_failing_service_keeps_the_form(browse, site):
     expect(tab.page.locator("input[name=a0][value=most]")).to_be_checked()
 
 
-@pytest.mark.slow
-def test_it_is_light_and_quick(browse, site):
-    """A cold load of each page moves less than 100 KB, paints within a second at a quarter of the speed, and nothing jumps.
+def test_it_is_light_and_nothing_jumps(browse, site):
+    """A cold load of each page moves less than 100 KB for 229 friends, and nothing moves after it is painted.
 
-    The best of three counts: what else the machine does only adds.
+    How quick it is, benchmarks/wizard_page.py says.
     """
     tenant = site.person("ada")
     for path in ("", "circles", "screen", "review"):
-        loads = [cold_load(browse(), tenant, path) for _ in range(3)]
-        size, paint, jump = map(min, zip(*loads, strict=True))
-        print(f"/wizard/{path}: {size} bytes, largest contentful paint after {paint:.0f} ms, layout shift {jump}")
-        assert size < MOST_BYTES, path
-        assert paint < 1000, path
-        assert jump < 0.01, path
-
-
-@pytest.mark.slow
-def test_the_next_screen_is_there_at_once(browse, site):
-    """From Confirm to the next screen it takes less than 300 ms at 229 friends, and every tap is painted within 200 ms."""
-    tab = browse().open(site.person("ada"), "ada")
-    tab.go("screen")
-    tab.page.evaluate(
-        "() => { window.slowest = 0; new PerformanceObserver(l => l.getEntries().forEach(e => {"
-        " slowest = Math.max(slowest, e.duration) })).observe({type: 'event', durationThreshold: 16, buffered: true});"
-        " document.addEventListener('click', e => { if (e.target.value === 'confirm') window.asked = performance.now() }, true);"
-        " document.addEventListener('htmx:afterSettle', () => { window.took = performance.now() - window.asked }) }"
-    )
-    waits = []
-    for number in range(2, 7):
-        tab.page.locator("input[name=a0]").first.click()
-        tab.press("Confirm")
-        expect(tab.page.locator(".progress-text strong")).to_have_text(f"Screen {number} of at most 9")
-        waits.append(tab.page.evaluate("() => took"))
-    slowest = tab.page.evaluate("() => slowest")
-    print("from Confirm to the next screen, ms:", sorted(map(round, waits)), "slowest interaction, ms:", slowest)
-    assert slowest <= 200
-    assert sorted(waits)[1] < 300
-
-
-def cold_load(tab, tenant, path):
-    """Load a page with nothing in the cache at a quarter of the speed: bytes, largest contentful paint in ms, layout shift."""
-    tab.open(tenant, "ada")
-    session, sizes = tab.page.context.new_cdp_session(tab.page), []
-    session.send("Network.enable")
-    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
-    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-    tab.page.add_init_script(
-        "window.paints = []; window.jumps = 0;"
-        "new PerformanceObserver(l => l.getEntries().forEach(e => paints.push(e.startTime)))"
-        ".observe({type: 'largest-contentful-paint', buffered: true});"
-        "new PerformanceObserver(l => l.getEntries().forEach(e => { jumps += e.value }))"
-        ".observe({type: 'layout-shift', buffered: true});"
-    )
-    tab.go(path)
-    tab.page.wait_for_timeout(250)
-    return sum(sizes), *tab.page.evaluate("() => [Math.max(...paints), jumps]")
+        tab = browse().open(tenant, "ada")
+        session, sizes = tab.page.context.new_cdp_session(tab.page), []
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        session.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
+        tab.page.add_init_script(
+            "window.jumps = 0; new PerformanceObserver(l => l.getEntries().forEach(e => { jumps += e.value }))"
+            ".observe({type: 'layout-shift', buffered: true});"
+        )
+        tab.go(path)
+        tab.page.wait_for_timeout(250)
+        assert 20_000 < sum(sizes) < MOST_BYTES, path
+        assert tab.page.evaluate("() => jumps") < 0.01, path
