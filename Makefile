@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lowest lint format types docs screenshots bench bench-labels bench-federated lock wheels clean
+.PHONY: help run serve test test-lowest lint format types docs screenshots bench bench-labels bench-federated lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -33,8 +33,11 @@ run: $(RUN_READY) ## set up, then answer the wizard's questions for a user of th
 	$(BIN)/privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada \
 	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
 
+serve: $(RUN_READY) ## set up, then serve the REST API with the sample community on http://127.0.0.1:8080
+	$(BIN)/privwiz serve --sample sample_graphs/town
+
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 # Old versions warn about each other, so warnings are no errors there; the documentation shows what the locked versions print.
 test-lowest: $(UV_READY) ## the quick tests with the lowest versions that pyproject.toml admits, in an environment of their own
@@ -55,6 +58,7 @@ types: $(TEST_READY) ## check types
 
 docs: $(TEST_READY) ## write the generated pages of docs/ again
 	$(BIN)/python docs/cli_reference.py docs/reference/cli.md
+	$(BIN)/python docs/openapi_document.py docs/openapi.json
 
 bench: $(TEST_READY) ## run every short benchmark; each prints a table
 	@for script in $(filter-out $(LONG),$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
@@ -85,7 +89,7 @@ clean: ## remove everything that make made, except my-policy/
 
 # --inexact: `make run` takes nothing away that `make test` installed.
 $(RUN_READY): $(UV_READY) $(LOCKED)
-	$(UV) sync --quiet --frozen --inexact --no-default-groups
+	$(UV) sync --quiet --frozen --inexact --all-packages --no-default-groups
 	@touch $@
 
 $(TEST_READY): $(UV_READY) $(LOCKED)

@@ -1,7 +1,7 @@
 """The wizard page in a real browser: what a cold load moves, when it is painted, and how long answers take.
 
-Loads with an empty cache at a quarter of the speed of the processor; answers at full speed, with 229 friends (the sample's Ada) and
-with 1,000 (groups of 50). Medians of several runs. Server and browser share the machine.
+Loads with an empty cache at a quarter of the speed of the processor; answers at full speed. With 229 friends (the sample's Ada)
+and with 1,000 (groups of 50). Medians of several runs. Server and browser share the machine.
 
 Run: ``python benchmarks/wizard_page.py``; needs Chromium ($CHROMIUM, or on the PATH).
 """

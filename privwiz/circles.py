@@ -351,11 +351,11 @@ def assign_friend(circles: Circles, network: EgoNetwork, friend: str) -> Circles
     return assemble(network, circles.resolutions, labels, kept, circles.last_id, circles.dismissed, keep_names=True)
 
 
-def attribute_circles(network: EgoNetwork) -> tuple[Circle, ...]:
+def attribute_circles(network: EgoNetwork, attributes: Collection[tuple[str, str]] | None = None) -> tuple[Circle, ...]:
     """Return the friends who share one attribute as circles, for every attribute of at least 3 and less than 80 % of all friends.
 
-    The largest first; level -1; ids such as ``"a:school=538"``. No circle is made of the fields in
-    `privwiz.naming.PERSONAL_FIELDS`.
+    With ``attributes``, each a field and a value, for these only. The largest first; level -1; ids such as ``"a:school=538"``. No
+    circle is made of the fields in `privwiz.naming.PERSONAL_FIELDS`.
 
     Examples
     --------
@@ -374,7 +374,9 @@ def attribute_circles(network: EgoNetwork) -> tuple[Circle, ...]:
             f"{field_text(field, 'zh')}为 {value} 的好友",
         )
         for (field, value), friends in attribute_holders(network, at_least=MIN_SIZE).items()
-        if field not in PERSONAL_FIELDS and len(friends) < _MAX_ATTRIBUTE_SHARE * network.n
+        if (attributes is None or (field, value) in attributes)
+        and field not in PERSONAL_FIELDS
+        and len(friends) < _MAX_ATTRIBUTE_SHARE * network.n
     ]
     return tuple(sorted(found, key=lambda circle: (-len(circle), circle.id)))
 
@@ -535,9 +537,10 @@ def assemble(
         the user has corrected do.
     """
     numbered = np.array([canonical_labels(level) for level in labels], dtype=np.int32).reshape(labels.shape)
+    renumbered = [dict(zip(raw.tolist(), level.tolist(), strict=True)) for raw, level in zip(labels, numbered, strict=True)]
     continued = [
-        {int(number[level == raw][0]): circle for raw, circle in old.items() if (level == raw).any()}
-        for level, number, old in zip(labels, numbered, kept, strict=True)
+        {number[raw]: circle for raw, circle in old.items() if raw in number}
+        for number, old in zip(renumbered, kept, strict=True)
     ]
     found = [
         _Found(k, group, tuple(network.friends[i] for i in group.tolist()), continued[k].get(c))

@@ -49,10 +49,8 @@ def shared_groups(network: EgoNetwork) -> tuple[Circle, ...]:
     >>> [(group.name, group.members) for group in shared_groups(network)]
     [('All with school PKU', ('a', 'b', 'c'))]
     """
-    own = {
-        f"a:{field}={value}" for field, values in network.ego_profile.items() if field not in UNNAMED_FIELDS for value in values
-    }
-    return tuple(circle for circle in attribute_circles(network) if circle.id in own)[:_MOST_SHARED]
+    own = {(field, value) for field, values in network.ego_profile.items() if field not in UNNAMED_FIELDS for value in values}
+    return attribute_circles(network, own)[:_MOST_SHARED]
 
 
 def tie_groups(network: EgoNetwork) -> tuple[Circle, ...]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from privwiz.answers import Answer, Entry
@@ -51,6 +52,7 @@ class Session:
     corrections: tuple[Correction, ...] = ()
 
 
+@lru_cache(maxsize=8)
 def fingerprint(prior: Prior) -> str:
     """Return a digest that two priors share only if they are the same."""
     return hashlib.sha256(prior.to_json().encode()).hexdigest()

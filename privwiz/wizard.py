@@ -359,7 +359,7 @@ class Wizard:
         self._circles = assign_friend(self._circles, network, friend)
         self._network = network
         self._forget()
-        policy = self.policy()
+        policy = self.belief().policy([network.index(friend)])
         return {item.id: policy[item.id, friend] for item in self._items}
 
     def remove_friend(self, friend: str) -> None:

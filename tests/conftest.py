@@ -1,6 +1,7 @@
 """What every test file may use: the real networks, engines of secure sums, and how hypothesis behaves."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ IN_CI = os.environ.get("CI") == "true"
 
 settings.register_profile("privwiz", deadline=None, derandomize=IN_CI)
 settings.load_profile("privwiz")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore Ctrl-C, and all that they start
 
 
 @pytest.fixture(scope="session")

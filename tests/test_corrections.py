@@ -400,7 +400,7 @@ class Corrections(RuleBasedStateMachine):
             assert set(now[0].members) - {friend} == rest
             assert joined or friend not in now[0].members
             assert [circle.level for circle in now] == [circle.level for circle in standing]
-            assert all(circle.lists_people or circle.name == was.name for circle, was in zip(now, standing, strict=True))
+            assert all(was.lists_people or circle.name == was.name for circle, was in zip(now, standing, strict=True))
 
     @rule(data=st.data())
     def correct(self, data):

@@ -296,8 +296,11 @@ def renetworked(states: States, state: State, stored: StoredNetwork | None) -> S
 
 
 def _unchanged(connection: Connection, request: Request, state: State | None) -> bool:
-    row = connection.scalar(select(users.c.revision).where(users.c.tenant == request.tenant, users.c.id == request.user))
-    return row == (None if state is None else state.version.revision)
+    row = connection.execute(
+        select(users.c.generation, users.c.revision).where(users.c.tenant == request.tenant, users.c.id == request.user)
+    ).one_or_none()
+    present = None if row is None else (row.generation, row.revision)
+    return present == (None if state is None else (state.version.generation, state.version.revision))
 
 
 def _replay(connection: Connection, request: Request) -> Result | None:

@@ -1,16 +1,14 @@
 """What stands before every route: the token, limits, the form of a body, security headers."""
 
 import json
-import math
 import time
 from typing import Any
 
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
-from flask_limiter import Limiter
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from privwiz_api.problems import problem
+from privwiz_api.load import Rates
 from privwiz_api.settings import Settings
 from privwiz_api.states import Recent
 from privwiz_api.tokens import Caller, Tokens
@@ -49,6 +47,7 @@ def guard(app: Flask, settings: Settings, tokens: Tokens) -> None:
     """Check tokens, limits and bodies before every route of the API, and put security headers on every answer."""
     app.json = _StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    rates = Rates()
     verified: Recent[tuple[float, Caller]] = Recent(_REMEMBERED_TOKENS)
 
     def caller_of(token: str) -> Caller:
@@ -65,28 +64,18 @@ def guard(app: Flask, settings: Settings, tokens: Tokens) -> None:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
             g.caller = caller_of(token.strip() if kind.lower() == "bearer" else "")
 
-    limiter = Limiter(
-        _who,
-        app=app,
-        storage_uri=settings.rate_storage,
-        default_limits=[_rate(settings)],
-        strategy="fixed-window",
-    )
-
-    @app.errorhandler(429)
-    def refuse(_: Exception) -> Response:
-        limit = limiter.current_limit
-        seconds = 60 if limit is None else max(1, math.ceil(limit.reset_at - time.time()))
-        return problem(429, "too-many-requests", "Too many requests; come again later.", {"Retry-After": str(seconds)})
-
-    limiter.request_filter(lambda: not hasattr(g, "caller"))
+    @app.before_request
+    def limit() -> None:
+        if hasattr(g, "caller"):
+            caller: Caller = g.caller
+            rates.count(f"{caller.tenant}/{caller.id}", settings.backend_rate if caller.is_backend else settings.user_rate)
 
     app.before_request(_check_body)
     app.after_request(_protect)
 
 
 def _check_body() -> None:
-    if request.path.startswith("/v1/") and request.method in ("POST", "PUT", "PATCH"):
+    if request.url_rule is not None and request.path.startswith("/v1/") and request.method in ("POST", "PUT", "PATCH"):
         data = request.get_data()
         if not request.is_json:
             raise UnsupportedMediaType
@@ -101,15 +90,6 @@ def _protect(response: Response) -> Response:
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response
-
-
-def _who() -> str:
-    caller: Caller = g.caller
-    return f"{caller.tenant}/{caller.id}"
-
-
-def _rate(settings: Settings) -> Any:
-    return lambda: settings.backend_rate if g.caller.is_backend else settings.user_rate
 
 
 def _refuse(_: str) -> float:

@@ -1,12 +1,14 @@
-"""Back-pressure: a process computes only so much at once, and says so to who waits too long."""
+"""Back-pressure: a process computes only so much at once, and answers each caller only so often; it says when to come again."""
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from privwiz_api.problems import Problem
 
-__all__ = ["Load"]
+__all__ = ["Load", "Rates"]
 
 
 class Load:
@@ -45,3 +47,29 @@ class Load:
         finally:
             self._own.turn = False
             self._places.release()
+
+
+class Rates:
+    """Requests of each caller in the present minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+
+    def count(self, who: str, limit: int) -> None:
+        """Count a request.
+
+        Raises
+        ------
+        Problem
+            429 with ``Retry-After`` if it is one too many.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if self._minute != (minute := int(now // 60)):
+                self._minute, self._counts = minute, {}
+            self._counts[who] = count = self._counts.get(who, 0) + 1
+        if count > limit:
+            seconds = str(math.ceil(60 * (minute + 1) - now))
+            raise Problem(429, "too-many-requests", "Too many requests; come again later.", {"Retry-After": seconds})

@@ -63,6 +63,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             operation.setdefault("parameters", []).extend(_headers(path, method))
             answers |= {status: {"description": text, "content": content} for status, text in _PROBLEMS.items()}
             if method == "get":
+                answers["414"] = {"description": "The address is too long."}
                 answers["304"] = {"description": "The client has this state already."}
             if method == "patch":
                 body = operation["requestBody"]["content"]
@@ -73,7 +74,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headers(path: str, method: str) -> list[dict[str, Any]]:
-    tag = {"type": "string", "pattern": '^"[!-~]{1,100}"$'}
+    tag = {"type": "string"}
     if method == "post":
         needed = path.endswith(_NEED_KEY)
         key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}

@@ -53,14 +53,35 @@ Value = Text | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 Strength = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
 CircleName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Profile = dict[Annotated[str, StringConstraints(min_length=1, max_length=128)], Value | list[Value] | None]
-Tie = tuple[Id, Id] | tuple[Id, Id, Strength]
+Tie = Annotated[list[Id | Strength], Field(min_length=2, max_length=3)]
+"""Two friends, and how strong the tie is."""
 Kind = Literal["audience", "circle", "circles", "item", "friend", "cell"]
 Word = Literal["allow", "deny", "ask"]
 Language = Literal["en", "zh"]
 
 
 class _Strict(BaseModel):
+    """What is sent has nothing that is not described."""
+
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Return the schema; the plain one is made once, since flask-openapi3 asks for it with every request."""
+        if arguments or options:
+            return super().model_json_schema(*arguments, **options)
+        if cls not in _SCHEMAS:
+            _SCHEMAS[cls] = super().model_json_schema()
+        return _SCHEMAS[cls]
+
+
+_SCHEMAS: dict[type[BaseModel], dict[str, Any]] = {}
+
+
+class _Body(_Strict):
+    """What is sent as JSON is of the type that is described: no text is taken for a number, and no truth value."""
+
+    model_config = ConfigDict(strict=True)
 
 
 class UserPath(_Strict):
@@ -75,14 +96,14 @@ class FriendPath(UserPath):
     friend: Id
 
 
-class Friend(_Strict):
+class Friend(_Body):
     """What is known of a friend."""
 
     profile: Profile = Field(default={}, max_length=200)
     weight: Strength | None = Field(default=None, description="Strength of the tie to the user.")
 
 
-class Network(_Strict):
+class Network(_Body):
     """A user's friends and the ties among them."""
 
     friends: dict[Id, Friend] = Field(max_length=MAX_FRIENDS)
@@ -90,7 +111,7 @@ class Network(_Strict):
     profile: Profile = Field(default={}, max_length=200, description="The user's own.")
 
 
-class NetworkPatch(_Strict):
+class NetworkPatch(_Body):
     """A JSON merge patch (RFC 7396): null takes something away; a list of ties replaces all ties."""
 
     friends: dict[Id, dict[str, Any] | None] | None = Field(default=None, max_length=MAX_FRIENDS)
@@ -104,7 +125,7 @@ class Written(BaseModel):
     revision: int
 
 
-class NewFriend(_Strict):
+class NewFriend(_Body):
     """A friend who joins."""
 
     friend: Id
@@ -147,7 +168,7 @@ class CircleList(BaseModel):
     circles: list[Circle]
 
 
-class Rename(_Strict):
+class Rename(_Body):
     """Call a circle what the user calls it."""
 
     kind: Literal["rename"]
@@ -155,7 +176,7 @@ class Rename(_Strict):
     name: CircleName
 
 
-class Merge(_Strict):
+class Merge(_Body):
     """Make one circle of several; the first one keeps its id."""
 
     kind: Literal["merge"]
@@ -163,7 +184,7 @@ class Merge(_Strict):
     name: CircleName | None = None
 
 
-class Split(_Strict):
+class Split(_Body):
     """Let members leave a circle into one of their own."""
 
     kind: Literal["split"]
@@ -172,7 +193,7 @@ class Split(_Strict):
     name: CircleName | None = None
 
 
-class Move(_Strict):
+class Move(_Body):
     """Put a friend into a circle, take one out, or both."""
 
     kind: Literal["move"]
@@ -181,21 +202,21 @@ class Move(_Strict):
     out_of: Id | None = None
 
 
-class Dismiss(_Strict):
+class Dismiss(_Body):
     """Say that this is not a group."""
 
     kind: Literal["dismiss"]
     circle: Id
 
 
-class Restore(_Strict):
+class Restore(_Body):
     """Take a dismissal back."""
 
     kind: Literal["restore"]
     circle: Id
 
 
-class Correction(_Strict):
+class Correction(_Body):
     """What the user says of the circles; it holds whatever is found in the ties later."""
 
     correction: Annotated[Rename | Merge | Split | Move | Dismiss | Restore, Field(discriminator="kind")]
@@ -238,7 +259,7 @@ class ScreenList(BaseModel):
     screens: list[Screen]
 
 
-class ScreenAnswer(_Strict):
+class ScreenAnswer(_Body):
     """A confirmed screen."""
 
     screen: Annotated[str, StringConstraints(min_length=1, max_length=4_000)] = Field(description="Its id.")
@@ -247,7 +268,7 @@ class ScreenAnswer(_Strict):
     )
 
 
-class CellAnswer(_Strict):
+class CellAnswer(_Body):
     """The user's own choice, unasked: for friends, or for everybody now in a circle."""
 
     item: Id
@@ -256,7 +277,7 @@ class CellAnswer(_Strict):
     decision: Literal["allow", "deny", "unsure"]
 
 
-class AnswerList(_Strict):
+class AnswerList(_Body):
     """One answer or many; all of them count, or none."""
 
     answers: list[ScreenAnswer | CellAnswer] = Field(min_length=1, max_length=MAX_ANSWERS)
@@ -269,7 +290,7 @@ class Answered(BaseModel):
     answers: int = Field(description="Entries of the log, retracted ones and retractions included.")
 
 
-class Undo(_Strict):
+class Undo(_Body):
     """An empty request."""
 
 
@@ -362,14 +383,14 @@ class PreviewDocument(BaseModel):
     items: list[PreviewItem]
 
 
-class Accept(_Strict):
+class Accept(_Body):
     """What to accept of the suggestions that the entity tag names; all of them unless items or friends are given."""
 
     items: list[Id] | None = Field(default=None, min_length=1, max_length=200)
     friends: list[Id] | None = Field(default=None, min_length=1, max_length=MAX_FRIENDS)
 
 
-class OverrideCell(_Strict):
+class OverrideCell(_Body):
     """The user's own decision about one cell."""
 
     item: Id
@@ -377,7 +398,7 @@ class OverrideCell(_Strict):
     decision: Literal["allow", "deny"]
 
 
-class Override(_Strict):
+class Override(_Body):
     """Own decisions that hold at once, whatever is suggested."""
 
     cells: list[OverrideCell] = Field(min_length=1, max_length=MAX_CELLS)
@@ -410,7 +431,7 @@ class ExportFormat(_Strict):
     language: Language = "en"
 
 
-class Item(_Strict):
+class Item(_Body):
     """One thing to protect."""
 
     id: Id
@@ -420,7 +441,7 @@ class Item(_Strict):
     zh: Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-class ItemList(_Strict):
+class ItemList(_Body):
     """A catalogue to be."""
 
     items: list[Item] = Field(min_length=1, max_length=200)
@@ -442,7 +463,7 @@ class BatchEntry(NewFriend):
     user: Id
 
 
-class Batch(_Strict):
+class Batch(_Body):
     """New friends of many users; each is taken in or refused for itself."""
 
     entries: list[BatchEntry] = Field(min_length=1, max_length=MAX_BATCH)

@@ -18,8 +18,8 @@ def next_screens(
     """Return the next screens: each as if those before it were left without an answer."""
     assert state.wizard is not None
     with state.lock:
-        wizard = state.wizard.fork()
         rows = _rows(state)
+        wizard = state.wizard.fork()
         screens = []
         for _ in range(count):
             screen = wizard.next_screen(kinds, items)
@@ -49,8 +49,8 @@ def answered(state: State, signer: Signer, screen: str, values: list[str | float
         raise Problem(409, "screen-overtaken", "The screen is out of date, something changed since; ask for the next one.")
     assert state.wizard is not None
     with state.lock:
+        layout = state.wizard.belief().layout
         wizard = state.wizard.fork()
-        layout = wizard.belief().layout
     n, everybody = layout.network.n, layout.everybody
     toggles = []
     for j, row in cells:

@@ -25,6 +25,8 @@ from privwiz_api.webhooks import Courier
 
 __all__ = ["run"]
 
+SAMPLE_DATABASE = "sqlite:///privwiz-sample.db"
+
 _DAY = 86_400
 
 
@@ -43,7 +45,8 @@ def run(settings: Settings, sample: Path | None = None) -> None:
         If the database is not migrated, or the sample cannot be read.
     """
     if sample is not None:
-        settings = replace(settings, development=True)
+        own = settings.database_url != Settings().database_url
+        settings = replace(settings, development=True, database_url=settings.database_url if own else SAMPLE_DATABASE)
     if not settings.secret_key:
         settings = replace(settings, secret_key=secrets.token_hex(32))
     settings = replace(settings, public_url=_public_url(settings))
@@ -80,6 +83,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 30,
             "timeout": 60,
             "keepalive": 5,
+            "limit_request_line": 8190,
             "loglevel": "warning",
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn makes its own files there

@@ -1,6 +1,7 @@
 """What every route uses: the parts of the running service, who calls, and how a result becomes an answer."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +19,7 @@ from privwiz_api.tokens import Caller, Tokens
 
 __all__ = ["Service", "answer", "caller_for", "change", "current", "must_match", "service", "unless_known"]
 
-MAX_KEY = 255
+_KEY = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,10 @@ def must_match(etag: str) -> None:
     Raises
     ------
     Problem
-        428 without ``If-Match``, 412 if it names another state; the present tag is in the answer.
+        428 without ``If-Match``, or with one that is about any state whatever; 412 if it names another state, and the present tag
+        is in the answer.
     """
-    if not request.if_match:
+    if not request.if_match or request.if_match.star_tag:
         raise Problem(428, "if-match-needed", "Send If-Match with the entity tag that was read, so that no change is lost.")
     if not request.if_match.contains(etag.strip('"')):
         raise Problem(412, "changed", "Something changed since it was read; read it again.", {"ETag": etag})
@@ -108,12 +110,12 @@ def idempotency_key(*, needed: bool) -> str | None:
         400 where one is needed and there is none, or it is too long.
     """
     key = request.headers.get("Idempotency-Key")
-    if not key:
+    if key is None:
         if needed:
             raise Problem(400, "key-needed", "Send an Idempotency-Key, a new one for each new request, so that it counts once.")
         return None
-    if len(key) > MAX_KEY or not key.isascii() or not key.isprintable():
-        raise Problem(400, "bad-key", f"An Idempotency-Key has at most {MAX_KEY} printable ASCII characters.")
+    if not _KEY.fullmatch(key):
+        raise Problem(400, "bad-key", "An Idempotency-Key has 1 to 255 printable ASCII characters, and no spaces.")
     return key
 
 

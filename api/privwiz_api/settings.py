@@ -61,10 +61,8 @@ class Settings:
         Where and with how many processes and threads ``privwiz serve`` serves.
     public_url : str
         What links begin with.
-    user_rate, backend_rate : str
-        Requests that one user's token, and one backend's, may make, counted per process unless ``rate_storage`` is shared.
-    rate_storage : str
-        Where they are counted: ``memory://``, or what flask-limiter takes.
+    user_rate, backend_rate : int
+        Requests that one user, and one backend, may make in a minute; each process counts for itself.
     heavy, patience
         Computations that one process does at once, and the seconds that a request waits for its turn before it is told to come
         again later.
@@ -99,9 +97,8 @@ class Settings:
     workers: int = 2
     threads: int = 4
     public_url: str = "http://127.0.0.1:8080"
-    user_rate: str = "600 per minute"
-    backend_rate: str = "120000 per minute"
-    rate_storage: str = "memory://"
+    user_rate: int = 600
+    backend_rate: int = 120_000
     heavy: int = 4
     patience: float = 5.0
     cached_users: int = 128
@@ -120,7 +117,17 @@ class Settings:
             raise DataError(
                 "a development token is accepted on a loopback address only; leave `development` out, or set the host"
             )
-        for name in ("port", "workers", "threads", "heavy", "cached_users", "cached_policies", "link_seconds"):
+        for name in (
+            "port",
+            "workers",
+            "threads",
+            "user_rate",
+            "backend_rate",
+            "heavy",
+            "cached_users",
+            "cached_policies",
+            "link_seconds",
+        ):
             if getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; it must be a whole number from 1 up")
 

@@ -104,6 +104,16 @@ def postgres():
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def own_postgres(postgres):
+    """Return a PostgreSQL server that a test may kill."""
+    folder = tempfile.mkdtemp(prefix="pg-", dir="/tmp")
+    server = Postgres(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database_url(request, tmp_path_factory):
     """Return the URL of an empty database, of both kinds in turn."""
@@ -220,8 +230,8 @@ def ann(backend, network):
 class Running:
     """A server of its own: `privwiz serve` as operators start it, on a free port of this machine."""
 
-    def __init__(self, folder, database_url, **environment):
-        self.folder, self.log = folder, folder / "log"
+    def __init__(self, folder, database_url, *, file_kilobytes=None, **environment):
+        self.folder, self.log, self.file_kilobytes = folder, folder / "log", file_kilobytes
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -236,7 +246,8 @@ class Running:
 
     def start(self):
         """Start the server and wait until it answers."""
-        command = [Path(sys.executable).parent / "privwiz", "serve"]
+        limit = f"ulimit -f {self.file_kilobytes};" if self.file_kilobytes else ""
+        command = ["bash", "-c", f"{limit} exec {Path(sys.executable).parent / 'privwiz'} serve"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
@@ -284,8 +295,8 @@ def run_server(tmp_path):
     """Return a function that starts a server with settings of its own, which is stopped after the test."""
     running = []
 
-    def start(database_url, **environment):
-        running.append(Running(tmp_path, database_url, **environment))
+    def start(database_url, **settings):
+        running.append(Running(tmp_path, database_url, **settings))
         return running[-1]
 
     yield start

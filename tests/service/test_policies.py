@@ -158,6 +158,7 @@ def test_the_difference_says_what_accepting_would_change(ann):
     allow_phone_to_2(ann)
     difference = ann("GET", f"{POLICY}/diff").json
     assert {"item": "phone", "friend": "2", "before": "deny", "after": "allow"} in difference["changes"]
+    assert difference["counts"] == ann("GET", POLICY).json["pending"]
     ann("POST", f"{POLICY}/accept", {}, match=True)
     assert ann("GET", f"{POLICY}/diff").json["changes"] == []
 

@@ -1,15 +1,19 @@
 """Users' rights: everything given out, and erased everywhere; links that open the wizard for one of them."""
 
+import zlib
+from dataclasses import replace
+
 from sqlalchemy import select
 
+from privwiz.answers import Answer, Entry
+from privwiz_api.changes import Change, Request, Result, heard
 from privwiz_api.settings import Webhook
 from privwiz_api.tables import metadata
+from privwiz_api.tokens import Caller
 
 
 def rows_that_name(database, *texts):
     """Return the tables that hold one of these texts in any column, compressed documents included."""
-    import zlib
-
     found = set()
     with database.read() as connection:
         for table in metadata.sorted_tables:
@@ -28,8 +32,6 @@ def rows_that_name(database, *texts):
 
 def test_an_erased_user_is_gone_everywhere(settings, another, backend, network):
     """After erasure no table holds the user's id or what was sent for the user: also not retries, events and the audit log."""
-    from dataclasses import replace
-
     hook = {backend.tenant: Webhook("https://sns.example/hook", "s" * 32)}
     mine = type(backend)(another(replace(settings, webhooks=hook)), backend.tenant)
     database = mine.app.extensions["privwiz"].database
@@ -65,8 +67,6 @@ def test_the_export_holds_everything(ann):
 
 def test_a_wizard_link_opens_for_one_user_only(ann, network, another, settings):
     """The link's token is that user's: for nobody else, for nothing that only a backend may do, and not for ever."""
-    from dataclasses import replace
-
     ann("PUT", "/v1/users/bob/network", network)
     link = ann("POST", "/v1/users/ann/wizard-links", {}).json
     assert link["url"] == f"http://127.0.0.1:8080/wizard?token={link['token']}"
@@ -79,3 +79,23 @@ def test_a_wizard_link_opens_for_one_user_only(ann, network, another, settings):
     other = another(replace(settings, secret_key="another secret, of another service instance"))
     assert other.test_client().get("/v1/users/ann/policy", headers=own).status_code == 401
     assert ann("POST", "/v1/users/nobody/wizard-links", {}).status_code == 404
+
+
+def test_a_change_is_never_written_over_the_next_user_of_the_same_id(ann, network):
+    """Who is erased and made again while a change is planned is another user, though the revision is the same."""
+    service = ann.app.extensions["privwiz"]
+    planned = []
+
+    def plan(state):
+        planned.append(state.version)
+        if len(planned) == 1:
+            ann("DELETE", "/v1/users/ann")
+            ann("PUT", "/v1/users/ann/network", network)
+        after = heard(state, (Entry("label", (Answer("phone", ("2",), "allow", each=True),)),))
+        return Change(Result(200, {}), after)
+
+    caller = Caller(ann.tenant, "backend", frozenset({"sns"}))
+    service.changes.make(Request(caller=caller, user="ann", id="r", action="test", key=None, digest=""), plan)
+    assert [version.revision for version in planned] == [1, 1]
+    assert planned[0].generation != planned[1].generation
+    assert ann("GET", "/v1/users/ann/policy").json["revision"] == 2

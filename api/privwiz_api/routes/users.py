@@ -12,7 +12,7 @@ from privwiz_api.changes import Result
 from privwiz_api.documents import read_decisions, read_entry, unpack
 from privwiz_api.routes.circles import circle_document
 from privwiz_api.schemas import Link, Undo, UserExport, UserPath
-from privwiz_api.service import answer, caller_for, encode, no_such_user, service
+from privwiz_api.service import answer, caller_for, encode, idempotency_key, no_such_user, service
 from privwiz_api.tables import acceptances, answers, audit, corrections, idempotency, outbox, users
 from privwiz_api.tokens import Caller
 
@@ -25,6 +25,7 @@ routes = APIBlueprint("users", __name__, url_prefix="/v1")
 def post_wizard_link(path: UserPath, body: Undo) -> Response:  # noqa: ARG001 - it is empty, and checked to be
     """Make a link that opens the wizard for this user alone, for a short time. Its token is a bearer token of that user."""
     caller = caller_for(path.user, backend=True)
+    idempotency_key(needed=False)
     if service().states.version(caller.tenant, path.user) is None:
         raise no_such_user()
     settings = service().settings
