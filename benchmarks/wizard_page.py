@@ -47,6 +47,10 @@ document.addEventListener('htmx:afterSettle', () => { window.took = performance.
 
 def main() -> None:
     """Measure, and print the tables."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        print("Chromium is not installed: nothing is measured")
+        return
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         app = create_app(Settings(database_url=f"sqlite:///{scratch}/bench.db", secret_key="for this benchmark only " * 2))
@@ -56,7 +60,7 @@ def main() -> None:
         server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/wizard"
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         print(f"{'friends':>8} {'page':<10} {'KB':>6} {'painted, ms':>12} {'shift':>6}")
         for friends, user in people.items():
             for path in PAGES:

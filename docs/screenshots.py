@@ -50,6 +50,9 @@ SHOTS = [
 
 def main(folder: Path) -> None:
     """Take all pictures into a folder."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        sys.exit("Chromium is not installed; on Debian: apt-get install chromium fonts-noto-cjk fonts-roboto-unhinted")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         app = create_app(Settings(database_url=f"sqlite:///{scratch}/sample.db", secret_key="for these pictures only " * 2))
@@ -59,7 +62,7 @@ def main(folder: Path) -> None:
         server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/wizard"
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         answer_as_ada(browser, service, url)
         for name, path, size, language, theme in SHOTS:
             page = open_wizard(browser, service, url, size, language, theme)
