@@ -173,7 +173,9 @@ def test_a_circle_is_corrected(browse, site):
     cards.filter(has_text="The choir").get_by_role("link").click()
     tab.press("This is not a group")
     expect(tab.heading).to_have_text("These are your circles")
-    expect(cards.filter(has_text="The choir")).to_have_count(0)
+    expect(cards.filter(has_text="The choir")).to_contain_text("You said that this is not a group.")
+    tab.press("Bring it back")
+    expect(cards.filter(has_text="The choir").locator(".soft")).to_have_text(f"{size - 1} people")
 
 
 def test_a_new_friend_sees_nothing_until_the_user_decides(browse, site):

@@ -146,10 +146,13 @@ def test_counts_add_up_and_open_parts_come_first(wizard):
     assert {cell.decision for cell in listed} <= {*CELL_CHOICES, "ask"}
 
 
-def test_a_photo_is_shown_only_if_it_is_in_the_profile_itself():
-    """A photo is a picture in the profile, never an address elsewhere, nor anything that is not a picture."""
+def test_a_photo_comes_from_where_it_may():
+    """A photo is a picture in the profile or at a known origin; an address elsewhere, and what is no picture, is not loaded."""
     photo = "data:image/png;base64,iVBORw0KGgo="
     profiles = {"a": {"photo": photo}, "b": {"photo": "https://evil.example/x.png"}, "c": {"photo": "data:text/html;base64,AAAA"}}
-    wizard = Wizard(build_ego_network("me", "abc", [], profiles), items=["phone"])
-    shown = faces(wizard, shown_groups(wizard.circles, "en"))
-    assert [shown[friend].photo for friend in "abc"] == [photo, "", ""]
+    profiles["d"] = {"photo": ["https://photos.example.evil/d.jpg", "https://photos.example/d.jpg"]}
+    wizard = Wizard(build_ego_network("me", "abcd", [], profiles), items=["phone"])
+    groups = shown_groups(wizard.circles, "en")
+    assert [face.photo for face in faces(wizard, groups).values()] == [photo, "", "", ""]
+    known = faces(wizard, groups, ["https://photos.example"])
+    assert [face.photo for face in known.values()] == [photo, "", "", "https://photos.example/d.jpg"]

@@ -6,7 +6,10 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from privwiz_api.page import visits
+from privwiz.errors import DataError
+from privwiz_api import Settings, create_app
+from privwiz_api.page import store, visits
+from privwiz_api.problems import Problem
 
 HOSTILE = {
     "html": "<img src=x onerror=alert(1)>",
@@ -204,6 +207,36 @@ def test_the_address_to_go_back_to_is_ours(browse, site):
         form = {"ticket": ticket, "back": back, "set": '["deny","photos","all",""]'}
         answer = tab.page.request.post(f"{site.url}/wizard/set", form=form, max_redirects=0)
         assert answer.headers["location"] == "/wizard/review"
+
+
+def test_errors_are_pages_too(browse, site, monkeypatch):
+    """What is not there, a method that does not fit, and a service that fails are said in words, in the user's language."""
+    tab = browse("zh", quiet=True).open(site.person())
+    for path in ("nothing/here", "items", "review/friend?id=nobody"):
+        assert tab.go(path).status == 404
+        expect(tab.heading).to_have_text("这里已经没有这项内容")
+    monkeypatch.setattr(store, "read", lambda _: 1 / 0)
+    assert tab.go("review").status == 500
+    expect(tab.heading).to_have_text("请稍等")
+    monkeypatch.setattr(store, "read", busy)
+    answer = tab.go("review")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    expect(tab.heading).to_have_text("请稍等")
+
+
+def test_photos_come_from_known_origins_only():
+    """The settings name from where photos may come; the policy of contents lets only those in."""
+    app = create_app(Settings(photo_origins=("https://photos.example",)))
+    policy = app.test_client().get("/wizard/").headers["Content-Security-Policy"]
+    assert "img-src https://photos.example 'self' data:;" in policy
+    for origin in ("http://photos.example", "https://photos.example/path", "https://a; script-src *", "*"):
+        with pytest.raises(DataError, match="photo_origins"):
+            Settings(photo_origins=(origin,))
+
+
+def busy(_):
+    """Be as busy as a service can be."""
+    raise Problem(503, "busy", "The service is busy.", {"Retry-After": "1"})
 
 
 @pytest.mark.parametrize(

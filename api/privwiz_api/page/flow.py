@@ -6,7 +6,7 @@ from typing import Any
 from flask import g, request
 
 from privwiz.circles import Circle
-from privwiz.corrections import Correction, Dismiss, Merge, Move, Rename, Split
+from privwiz.corrections import Correction, Dismiss, Merge, Move, Rename, Restore, Split
 from privwiz.errors import DataError
 from privwiz.screens import Screen
 from privwiz.wizard import Wizard
@@ -66,6 +66,12 @@ def circles() -> Any:
     return show("circles.html", picture=_picture(visit), coverage=visit.case.wizard.circles.coverage.text(visit.language))
 
 
+@page.get("/<path:_>")
+def nothing(_: str) -> Any:
+    """Say that there is no such page."""
+    return show("missing.html", 404)
+
+
 @page.get("/circle")
 @visitor
 def circle() -> Any:
@@ -76,7 +82,7 @@ def circle() -> Any:
 @page.post("/circle")
 @visitor
 def correct() -> Any:
-    """Rename, merge, split or dismiss a circle, or move friends out of it."""
+    """Rename, merge, split, dismiss or restore a circle, or move friends out of it."""
     visit: Visit = g.visit
     form = request.form
     circle, into, friends = form.get("circle", ""), form.get("into") or None, form.getlist("friend")
@@ -91,6 +97,8 @@ def correct() -> Any:
                 corrections = [Split(circle, tuple(friends))]
             case "move":
                 corrections = [Move(friend, into, circle) for friend in friends]
+            case "restore":
+                corrections = [Restore(circle)]
             case _:
                 corrections = [Dismiss(circle)]
         if not corrections:

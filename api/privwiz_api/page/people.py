@@ -28,7 +28,7 @@ class Face:
     tone : str
         Colour of the friend's circle.
     photo : str
-        A ``data:`` address, from the profile field ``photo``; empty where there is none.
+        Its address, from the profile field ``photo``; empty where there is none.
     """
 
     id: str
@@ -43,13 +43,13 @@ def own_name(network: EgoNetwork) -> str:
     return readable(network.ego_profile.get("name", (network.ego,))[0])
 
 
-def faces(wizard: Wizard, groups: Sequence[Group]) -> Mapping[str, Face]:
-    """Return the face of each friend, coloured by the group it is in."""
+def faces(wizard: Wizard, groups: Sequence[Group], origins: Sequence[str] = ()) -> Mapping[str, Face]:
+    """Return the face of each friend, coloured by the group it is in; photos are in profiles or come from ``origins``."""
     tone = {friend: group.tone for group in groups for friend in group.members}
     network = wizard.network
     shown = zip(network.friends, map(readable, wizard.belief().layout.names), strict=True)
     return {
-        friend: Face(friend, name, initials(name), tone[friend], _photo(network.profiles[friend].get("photo", ())))
+        friend: Face(friend, name, initials(name), tone[friend], _photo(network.profiles[friend].get("photo", ()), origins))
         for friend, name in shown
     }
 
@@ -61,5 +61,6 @@ def reason_text(reason: Reason, language: str) -> str:
     return replace(reason, friend=readable(reason.friend, 30), circle=circle, friends=friends).text(language)
 
 
-def _photo(values: Sequence[str]) -> str:
-    return next((value for value in values if len(value) < 20_000 and _PHOTO.fullmatch(value)), "")
+def _photo(values: Sequence[str], origins: Sequence[str]) -> str:
+    inside = tuple(f"{origin}/" for origin in origins)
+    return next((value for value in values if value.startswith(inside) or _PHOTO.fullmatch(value)), "")

@@ -107,6 +107,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "dismiss_heading": ("Not a group?", "不是一个群体？"),
     "dismiss_lead": ("Then it is never shown or asked about again.", "那么以后不再显示，也不再询问。"),
     "dismiss": ("This is not a group", "这不是一个群体"),
+    "dismissed": ("You said that this is not a group.", "您说过这不是一个群体。"),
+    "restore": ("Bring it back", "恢复"),
     "problem_few": (
         "Tick at least three people for a circle of their own, and leave some.",
         "要单独成圈，请至少勾选三人，并留下一些人。",

@@ -15,16 +15,16 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from privwiz.errors import PrivwizError
 from privwiz.items import ProfileItem
 from privwiz.words import LANGUAGES
+from privwiz_api.guard import CONTENT_POLICY
 from privwiz_api.page import store
 from privwiz_api.page.cases import Case, Owner
 from privwiz_api.page.groups import Group, shown_groups
-from privwiz_api.page.names import named
+from privwiz_api.page.names import named, readable
 from privwiz_api.page.people import Face, faces, own_name
 from privwiz_api.page.texts import tell
-from privwiz_api.problems import Problem
+from privwiz_api.problems import Problem, problem
 from privwiz_api.service import service
 
 __all__ = ["SESSION_SECONDS", "Visit", "back_to", "forget_session", "keep_session", "page", "see", "show", "visitor"]
@@ -71,7 +71,7 @@ class Visit:
     @cached_property
     def faces(self) -> dict[str, Face]:
         """The user's friends."""
-        return dict(faces(self.case.wizard, self.groups))
+        return dict(faces(self.case.wizard, self.groups, service().settings.photo_origins))
 
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
@@ -126,7 +126,15 @@ def show(template: str, status: int = 200, **data: Any) -> Response:
     def name(item: ProfileItem) -> str:
         return named(item, chosen)
 
-    known = {"t": text, "named": name, "language": chosen, "visit": visit, "asset": _asset, "other_language": _other_language()}
+    known = {
+        "t": text,
+        "named": name,
+        "readable": readable,
+        "language": chosen,
+        "visit": visit,
+        "asset": _asset,
+        "other_language": _other_language(),
+    }
     return make_response(render_template(template, **known, **data), status)
 
 
@@ -167,39 +175,40 @@ def forget_session(answer: AnyResponse) -> AnyResponse:
 
 @page.errorhandler(Problem)
 def _refuse(error: Problem) -> Any:
-    """Say what is wrong in a page; what has been overtaken leads to what is current."""
+    """Lead on from what has been overtaken, and to a new link where there is no such user; the rest is for `_finish` to say."""
     if error.kind in {"screen-overtaken", "key-reused"}:
         return see("screen", more=1, note="overtaken")
     if error.kind == "changed":
         return see("summary", note="changed")
-    if error.status == 503:
-        answer = show("busy.html", 503)
-        answer.headers.extend(error.headers)
-        return answer
     if error.status == 401 or error.kind == "no-such-user":
         g.pop("visit", None)
         return show("expired.html", 401, fields=[])
-    return show("missing.html", error.status)
+    return problem(error.status, error.kind, error.title, error.headers)
 
 
-@page.errorhandler(PrivwizError)
-def _refuse_data(_: PrivwizError) -> Any:
-    return show("missing.html", 400)
+def _in_words(answer: Response) -> Response:
+    """Return a page instead of a problem document."""
+    page_of_it = show("busy.html" if answer.status_code >= 429 else "missing.html", answer.status_code)
+    if "Retry-After" in answer.headers:
+        page_of_it.headers["Retry-After"] = answer.headers["Retry-After"]
+    return page_of_it
 
 
 @page.after_request
 def _finish(answer: Response) -> Response:
-    """Renew the session, keep the language, compress."""
+    """Say errors in words, renew the session, keep the language, compress."""
+    if answer.mimetype == "application/problem+json":
+        answer = _in_words(answer)
     visit: Visit | None = g.get("visit")
     if visit is not None and not g.get("kept", False):
         keep_session(answer, visit.owner, visit.left_out)
     if request.args.get("lang") in LANGUAGES:
         root = url_for("page.start")
         answer.set_cookie(_LANGUAGE, request.args["lang"], max_age=_LANGUAGE_SECONDS, path=root, samesite="Lax", httponly=True)
-    if request.endpoint == "page.static":
-        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-    else:
-        answer.headers["Cache-Control"] = "no-store"
+    known = request.endpoint == "page.static"
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if known else "no-store"
+    if origins := service().settings.photo_origins:
+        answer.headers["Content-Security-Policy"] = CONTENT_POLICY.replace("img-src", f"img-src {' '.join(origins)}")
     if answer.mimetype in _COMPRESSED and request.accept_encodings["gzip"] and answer.status_code not in (204, 304):
         answer.direct_passthrough = False
         answer.set_data(gzip.compress(answer.get_data(), 6, mtime=0))
@@ -218,7 +227,8 @@ def _other_language() -> str:
     """Return the address of this page in the other language."""
     other = LANGUAGES[_language() == LANGUAGES[0]]
     kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note"}]
-    return f"?{urlencode([*kept, ('lang', other)])}"
+    path = request.path if request.method == "GET" else url_for("page.start")
+    return f"{path}?{urlencode([*kept, ('lang', other)])}"
 
 
 def _read_session() -> Visit | None:
