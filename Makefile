@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 (or 3.12: `make PYTHON=python3.12 run`), nothing else. Everything goes into .tools/ and .venv/ here.
 
 PYTHON ?= python3.11
+PORT ?= 8080
 POLICY_DIR ?= my-policy
 RESULTS ?= build/label-efficiency
 FEDERATED ?= build/federated-prior
@@ -22,19 +23,19 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run serve test test-lowest lint audit format types docs bench bench-labels bench-federated bench-service lock wheels clean
+.PHONY: help run ask test test-lowest lint audit format types docs screenshots bench bench-labels bench-federated bench-service lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target says; do printf 'make %-16s%s\n' "$$target" "$$says"; done
 
-run: $(RUN_READY) ## set up, then answer the wizard's questions for a user of the sample network
+run: $(RUN_READY) ## set up, then serve the wizard page and the REST API with the sample community; make PORT=9000 run takes another port
+	$(BIN)/privwiz serve --sample sample_graphs/town --port $(PORT)
+
+ask: $(RUN_READY) ## the wizard in the terminal, for a user of the sample community
 	@mkdir -p $(POLICY_DIR)
 	$(BIN)/privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada \
 	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
-
-serve: $(RUN_READY) ## set up, then serve the REST API with the sample community on http://127.0.0.1:8080
-	$(BIN)/privwiz serve --sample sample_graphs/town
 
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
@@ -84,6 +85,10 @@ bench-federated: $(TEST_READY) ## priors trained through secure sums, with and w
 
 bench-service: $(TEST_READY) ## the service under load, beside a bare Flask route and the library (about 10 minutes)
 	$(BIN)/python benchmarks/service.py
+
+# Needs Chromium, and fonts for Chinese: on Debian, apt-get install chromium fonts-noto-cjk fonts-roboto-unhinted.
+screenshots: $(TEST_READY) ## take the pictures of the wizard page again
+	$(BIN)/python docs/screenshots.py docs/screenshots
 
 lock: $(UV_READY) ## resolve the dependencies again
 	$(UV) lock

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from privwiz.communities import Labels, igraph_random
 from privwiz.graphs import EgoNetwork
@@ -161,11 +162,13 @@ def _fill_disc(points: Floats, radius: float) -> Floats:
     points = _unit(points) * (usable * np.sqrt((rank + 0.5) / len(points)))[:, None]
     nearest = usable * 1.55 / np.sqrt(len(points))
     for _ in range(60):
-        apart = points[:, None] - points[None]
-        distance = np.sqrt((apart**2).sum(axis=2))
-        overlap = np.maximum(nearest - distance, 0)
-        np.fill_diagonal(overlap, 0)
-        points = points + 0.4 * ((overlap / np.maximum(distance, 1e-9))[:, :, None] * apart).sum(axis=1)
+        one, other = cKDTree(points).query_pairs(nearest, output_type="ndarray").T
+        apart = points[one] - points[other]
+        distance = np.sqrt((apart**2).sum(axis=1))
+        push = 0.4 * ((nearest - distance) / np.maximum(distance, 1e-9))[:, None] * apart
+        points = points.copy()
+        np.add.at(points, one, push)
+        np.add.at(points, other, -push)
         points *= np.minimum(1, usable / np.maximum(np.sqrt((points**2).sum(axis=1)), 1e-9))[:, None]
     return points
 

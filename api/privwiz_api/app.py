@@ -15,6 +15,7 @@ from privwiz_api.health import health
 from privwiz_api.load import Load
 from privwiz_api.observe import observe
 from privwiz_api.openapi import describe
+from privwiz_api.page import page
 from privwiz_api.problems import handle_problems, refuse_invalid
 from privwiz_api.routes import circles, items, networks, policies, screens, users
 from privwiz_api.service import Service
@@ -74,5 +75,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_api(health)
     for resource in (networks, circles, screens, policies, items, users):
         app.register_api(resource.routes)
+    app.register_blueprint(page)
     describe(app)
     return app

@@ -13,15 +13,18 @@ from privwiz_api.settings import Settings
 from privwiz_api.states import Recent
 from privwiz_api.tokens import Caller, Tokens
 
-__all__ = ["MAX_BYTES", "guard"]
+__all__ = ["CONTENT_POLICY", "MAX_BYTES", "guard"]
 
 MAX_BYTES = 10_000_000
 
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a page may load, and where its forms go: this service only."""
+
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": CONTENT_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ __all__ = ["Settings", "Webhook", "is_loopback"]
 
 _LEAST_SECRET = 32
 _PREFIX = "PRIVWIZ_"
+_ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Settings:
         Users whose written policy one process remembers.
     link_seconds : int
         How long a wizard link can be opened.
+    photo_origins : tuple of str
+        From where the wizard page may load photos of friends, such as ``https://photos.example``.
     webhooks : mapping of str to Webhook
         By tenant; in the environment as JSON: ``{"tenant": {"url": ..., "secret": ...}}``.
     private_webhooks : bool
@@ -104,6 +108,7 @@ class Settings:
     cached_users: int = 128
     cached_policies: int = 2048
     link_seconds: int = 900
+    photo_origins: tuple[str, ...] = ()
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     private_webhooks: bool = False
 
@@ -113,6 +118,9 @@ class Settings:
                 _check_secret(name, getattr(self, name))
         if self.jwt_secret and self.jwt_keys:
             raise DataError("both jwt_secret and jwt_keys are set; tokens are verified with one of them, leave the other out")
+        for origin in self.photo_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise DataError(f"photo_origins has {origin!r}; an origin is https:// and a host, without a path")
         if self.development and not is_loopback(self.host):
             raise DataError(
                 "a development token is accepted on a loopback address only; leave `development` out, or set the host"

@@ -16,7 +16,7 @@ from privwiz_api.service import answer, caller_for, encode, idempotency_key, no_
 from privwiz_api.tables import acceptances, answers, audit, corrections, idempotency, outbox, users
 from privwiz_api.tokens import Caller
 
-__all__ = ["routes"]
+__all__ = ["erase", "everything", "routes"]
 
 routes = APIBlueprint("users", __name__, url_prefix="/v1")
 
@@ -42,29 +42,38 @@ def post_wizard_link(path: UserPath, body: Undo) -> Response:  # noqa: ARG001 - 
 @routes.get("/users/<user>/export", responses={200: UserExport})
 def get_export(path: UserPath) -> Response:
     """Give out everything that is kept about a user."""
-    caller = caller_for(path.user)
-    state = service().states.current(caller.tenant, path.user)
-    if state is None:
-        raise no_such_user()
-    circles = () if state.wizard is None else state.wizard.circles
-    with service().database.read() as connection:
-        document = {
-            "user": path.user,
-            "network": None if state.stored is None else state.stored.document,
-            "circles": [circle_document(circle) for circle in circles],
-            **_rows(connection, caller.tenant, path.user),
-        }
-    return Response(encode(document), headers={"Cache-Control": "no-store"}, content_type="application/json")
+    body = everything(caller_for(path.user).tenant, path.user)
+    return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")
 
 
 @routes.delete("/users/<user>", responses={204: None})
 def delete_user(path: UserPath) -> Response:
     """Erase a user: every row, also of retries, events and the audit log, which keeps only that somebody was erased."""
-    caller = caller_for(path.user)
-    with service().database.write(f"{caller.tenant}/{path.user}") as connection:
-        _erase(connection, caller, path.user)
-    service().states.forget(caller.tenant, path.user)
+    erase(caller_for(path.user), path.user)
     return Response(status=204)
+
+
+def everything(tenant: str, user: str) -> bytes:
+    """Write everything that is kept about a user, as JSON; raises `Problem` where there is no such user."""
+    state = service().states.current(tenant, user)
+    if state is None:
+        raise no_such_user()
+    circles = () if state.wizard is None else state.wizard.circles
+    with service().database.read() as connection:
+        document = {
+            "user": user,
+            "network": None if state.stored is None else state.stored.document,
+            "circles": [circle_document(circle) for circle in circles],
+            **_rows(connection, tenant, user),
+        }
+    return encode(document)
+
+
+def erase(caller: Caller, user: str) -> None:
+    """Erase a user of the caller's tenant."""
+    with service().database.write(f"{caller.tenant}/{user}") as connection:
+        _erase(connection, caller, user)
+    service().states.forget(caller.tenant, user)
 
 
 def _erase(connection: Connection, caller: Caller, user: str) -> None:

@@ -1,0 +1,203 @@
+"""The way to a policy: the link is opened, items are picked, circles looked at, screens answered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import g, request
+
+from privwiz.circles import Circle
+from privwiz.corrections import Correction, Dismiss, Merge, Move, Rename, Restore, Split
+from privwiz.errors import DataError
+from privwiz.screens import Screen
+from privwiz.wizard import Wizard
+from privwiz_api.page import store
+from privwiz_api.page.cases import Owner
+from privwiz_api.page.groups import any_group
+from privwiz_api.page.names import readable
+from privwiz_api.page.portrait import Portrait, draw
+from privwiz_api.page.questions import read_values, sections, stamp, suggested
+from privwiz_api.page.visits import Visit, keep_session, page, see, show, visitor
+from privwiz_api.service import service
+
+__all__ = ["MOST_SCREENS"]
+
+MOST_SCREENS = 9
+"""After so many screens the wizard shows the result; whoever likes may go on."""
+
+
+@page.get("")
+def enter() -> Any:
+    """Exchange the token of a link for a session. The page that says so asks for the first page itself.
+
+    A redirect would not do: a browser that comes from the social network sends no strict cookie along with it.
+    """
+    if "token" not in request.args:
+        return see("start")
+    caller, _ = service().tokens.verify(request.args["token"])
+    if caller.scopes != {"user"}:
+        return show("expired.html", 401, fields=[])
+    return keep_session(show("enter.html"), Owner(caller.tenant, caller.subject))
+
+
+@page.get("/")
+@visitor
+def start() -> Any:
+    """Show what there is to protect, and how much there is to do."""
+    return _show_start(g.visit)
+
+
+@page.post("/items")
+@visitor
+def pick_items() -> Any:
+    """Keep what the user wants to be asked about."""
+    visit: Visit = g.visit
+    picked = set(request.form.getlist("item"))
+    left_out = tuple(item.id for item in visit.all_items if item.id not in picked)
+    if len(left_out) == len(visit.all_items):
+        return _show_start(visit, 400, "pick_nothing")
+    return keep_session(see("circles"), visit.owner, left_out)
+
+
+@page.get("/circles")
+@visitor
+def circles() -> Any:
+    """Show the circles: a picture, and the same as a list."""
+    visit: Visit = g.visit
+    return show("circles.html", picture=_picture(visit), coverage=visit.case.wizard.circles.coverage.text(visit.language))
+
+
+@page.get("/<path:_>")
+def nothing(_: str) -> Any:
+    """Say that there is no such page."""
+    return show("missing.html", 404)
+
+
+@page.get("/circle")
+@visitor
+def circle() -> Any:
+    """Show one circle and what can be corrected about it."""
+    return _show_circle(g.visit, request.args.get("id", ""))
+
+
+@page.post("/circle")
+@visitor
+def correct() -> Any:
+    """Rename, merge, split, dismiss or restore a circle, or move friends out of it."""
+    visit: Visit = g.visit
+    form = request.form
+    circle, into, friends = form.get("circle", ""), form.get("into") or None, form.getlist("friend")
+    corrections: list[Correction]
+    try:
+        match form.get("do"):
+            case "rename":
+                corrections = [Rename(circle, form.get("name", "").strip())]
+            case "merge":
+                corrections = [Merge((circle, into or ""))]
+            case "split":
+                corrections = [Split(circle, tuple(friends))]
+            case "move":
+                corrections = [Move(friend, into, circle) for friend in friends]
+            case "restore":
+                corrections = [Restore(circle)]
+            case _:
+                corrections = [Dismiss(circle)]
+        if not corrections:
+            return _show_circle(visit, circle, "problem_nobody")
+        store.correct(visit.owner, g.key, corrections)
+    except DataError:
+        return _show_circle(visit, circle, "problem_name" if form.get("do") == "rename" else "problem_few")
+    return see("circles")
+
+
+@page.get("/screen")
+@visitor
+def screen() -> Any:
+    """Ask the next screen."""
+    visit: Visit = g.visit
+    progress = visit.case.wizard.progress()
+    if progress.screens >= MOST_SCREENS and "more" not in request.args:
+        return see("review")
+    asked = _next(visit, visit.case.wizard)
+    if asked is None:
+        return see("review")
+    return _show_screen(visit, asked)
+
+
+@page.post("/screen")
+@visitor
+def answer() -> Any:
+    """Confirm or skip a screen, or fill in its suggestions."""
+    visit: Visit = g.visit
+    shown, values = request.form.get("screen", ""), read_values(request.form)
+    if request.form.get("do") == "suggest":
+        asked = _next(visit, visit.case.wizard)
+        if asked is None or stamp(asked) != shown:
+            return see("screen", more=1, note="overtaken")
+        return _show_screen(visit, asked, suggested(asked, values))
+    if request.form.get("do") == "skip":
+        values = (None,) * len(values)
+    store.answer(visit.owner, g.key, lambda wizard: _next(visit, wizard), shown, values)
+    return see("screen", **({"more": 1} if "more" in request.form else {}))
+
+
+@page.post("/undo")
+@visitor
+def undo() -> Any:
+    """Take the last answer back."""
+    store.undo(g.visit.owner, g.key)
+    return see("screen", more=1, note="undone")
+
+
+def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:
+    group = any_group(visit.case.wizard.circles, visit.groups, circle, visit.language)
+    if group is None:
+        return show("missing.html", 404)
+    return show("circle.html", 400 if problem else 200, group=group, problem=problem)
+
+
+def _picture(visit: Visit) -> Portrait | None:
+    network = visit.case.wizard.network
+    if not network.n:
+        return None
+    shown = [visit.faces[friend] for friend in network.friends]
+    return draw(network, visit.case.wizard.circles, tuple(face.name for face in shown), tuple(face.tone for face in shown))
+
+
+def _show_start(visit: Visit, status: int = 200, problem: str = "") -> Any:
+    wizard = visit.case.wizard
+    screens = wizard.progress().screens if wizard.network.n else 0
+    return show(
+        "start.html",
+        status,
+        screens=screens,
+        most=MOST_SCREENS,
+        friends=wizard.network.n,
+        picture=_picture(visit),
+        problem=problem,
+    )
+
+
+def _next(visit: Visit, wizard: Wizard) -> Screen | None:
+    return wizard.next_screen(items=[item.id for item in visit.items])
+
+
+def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | None = None) -> Any:
+    wizard = visit.case.wizard
+    progress = wizard.progress()
+    return show(
+        "screen.html",
+        asked=asked,
+        heading=readable(asked.text(visit.language), 160),
+        sections=sections(asked, _circles(wizard), visit.language, filled),
+        stamp=stamp(asked),
+        progress=progress,
+        right=round(100 * (1 - progress.expected_wrong / progress.cells)),
+        most=MOST_SCREENS,
+        more="more" in request.values,
+        note=request.args.get("note"),
+    )
+
+
+def _circles(wizard: Wizard) -> dict[tuple[str, ...], Circle]:
+    """Return members -> circle, for all that may be asked about."""
+    return {circle.members: circle for circle in wizard.belief().layout.circles}

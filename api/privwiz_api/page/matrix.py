@@ -1,0 +1,98 @@
+"""The policy as the page shows it: how many of each group see each item, and every cell with its reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privwiz.decisions import Decision
+from privwiz.items import ProfileItem
+from privwiz.policy import Policy
+from privwiz_api.page.groups import Group
+from privwiz_api.page.names import named
+from privwiz_api.page.people import reason_text
+
+__all__ = ["Cell", "Count", "OpenPart", "cells", "count", "counts", "open_parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many see an item, do not see it, and do not see it until the user decides."""
+
+    shown: int
+    hidden: int
+    undecided: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.shown + self.hidden + self.undecided
+
+    @property
+    def word(self) -> str:
+        """Say it in one word: ``"all"``, ``"none"``, or ``"some"`` where it differs or is not decided."""
+        if self.shown == self.total:
+            return "all"
+        return "none" if self.hidden == self.total else "some"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One item for one friend: what holds, and why in one sentence."""
+
+    item: str
+    label: str
+    friend: str
+    decision: str
+    reason: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """What waits for the user of one item in one circle: the friends, and why for the first of them."""
+
+    item: ProfileItem
+    group: Group
+    friends: tuple[str, ...]
+    reason: str
+
+
+def count(policy: Policy, item: str, friends: Sequence[str]) -> Count:
+    """Count what some friends see of an item."""
+    at = {known: f for f, known in enumerate(policy.friends)}
+    row = [known.id for known in policy.items].index(item)
+    decisions = policy.decisions[row, [at[friend] for friend in friends]] if friends else np.array([], dtype=object)
+    shown, hidden, asked = (int((decisions == decision).sum()) for decision in (Decision.ALLOW, Decision.DENY, Decision.ASK))
+    return Count(shown, hidden, asked)
+
+
+def counts(policy: Policy, groups: Sequence[Group]) -> dict[tuple[str, str], Count]:
+    """Return (item, id of the group) -> `Count`."""
+    return {(item.id, group.id): count(policy, item.id, group.members) for item in policy.items for group in groups}
+
+
+def cells(policy: Policy, pairs: Sequence[tuple[str, str]], language: str) -> list[Cell]:
+    """Return the cells of some (item, friend), those that are not decided first, else in the order given."""
+    label = {item.id: named(item, language) for item in policy.items}
+    found = []
+    for item, friend in pairs:
+        suggestion = policy[item, friend]
+        own = suggestion.reason.kind in ("own", "unsure")
+        text = reason_text(suggestion.reason, language)
+        found.append(Cell(item, label[item], friend, suggestion.decision.value, text, own))
+    return sorted(found, key=lambda cell: cell.decision != Decision.ASK)
+
+
+def open_parts(policy: Policy, items: Sequence[ProfileItem], groups: Sequence[Group], language: str) -> list[OpenPart]:
+    """Return what waits for the user, by item and circle, the largest part first."""
+    row = {item.id: j for j, item in enumerate(policy.items)}
+    column = {friend: f for f, friend in enumerate(policy.friends)}
+    parts = []
+    for item in items:
+        for group in groups:
+            waiting = tuple(friend for friend in group.members if policy.decisions[row[item.id], column[friend]] == Decision.ASK)
+            if waiting:
+                reason = reason_text(policy[item.id, waiting[0]].reason, language)
+                parts.append(OpenPart(item, group, waiting, reason))
+    return sorted(parts, key=lambda part: -len(part.friends))

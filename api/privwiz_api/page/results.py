@@ -1,0 +1,243 @@
+"""The result: review it, change it, see it as a friend does, accept it, take that back; and friends who are new."""
+
+import json
+from typing import Any
+
+from flask import Response, g, request
+
+from privwiz.answers import CELL_CHOICES
+from privwiz.decisions import Decision, PolicyDiff
+from privwiz.policy import Policy
+from privwiz_api.page import store
+from privwiz_api.page.groups import find_group
+from privwiz_api.page.matrix import cells, count, counts, open_parts
+from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
+
+__all__: list[str] = []
+
+_FIRST = 4
+"""So many open parts are shown at once."""
+
+
+@page.get("/review")
+@visitor
+def review() -> Any:
+    """Show the whole matrix, by circle and item, what is not decided first."""
+    visit: Visit = g.visit
+    policy = visit.case.wizard.policy()
+    parts = open_parts(policy, visit.items, visit.groups, visit.language)
+    return show(
+        "review.html",
+        counts=counts(policy, visit.groups),
+        totals={item.id: count(policy, item.id, policy.friends) for item in visit.items},
+        waiting=sum(len(part.friends) for part in parts),
+        first=parts[:_FIRST],
+        rest=sum(len(part.friends) for part in parts[_FIRST:]),
+        screens=visit.case.wizard.progress().screens,
+    )
+
+
+@page.get("/review/group")
+@visitor
+def review_group() -> Any:
+    """Show one item for one circle, friend by friend."""
+    visit: Visit = g.visit
+    group, item = find_group(visit.groups, request.args.get("circle", "")), _item(visit, request.args.get("item", ""))
+    if group is None or item is None:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    rows = cells(policy, [(item.id, friend) for friend in group.members], visit.language)
+    return show("group.html", group=group, item=item, rows=rows, tally=count(policy, item.id, group.members))
+
+
+@page.get("/review/item")
+@visitor
+def review_item() -> Any:
+    """Show one item, circle by circle."""
+    visit: Visit = g.visit
+    item = _item(visit, request.args.get("id", ""))
+    if item is None:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    parts = open_parts(policy, (item,), visit.groups, visit.language)
+    return show(
+        "item.html",
+        item=item,
+        tally=count(policy, item.id, policy.friends),
+        counts=counts(policy, visit.groups),
+        waiting=sum(len(part.friends) for part in parts),
+        first=parts,
+    )
+
+
+@page.get("/review/circle")
+@visitor
+def review_circle() -> Any:
+    """Show one circle, item by item."""
+    visit: Visit = g.visit
+    group = find_group(visit.groups, request.args.get("id", ""))
+    if group is None:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    return show("circle_items.html", group=group, counts=counts(policy, (group,)))
+
+
+@page.get("/review/friend")
+@visitor
+def review_friend() -> Any:
+    """Show what one friend sees, and why."""
+    visit: Visit = g.visit
+    friend = request.args.get("id", "")
+    if friend not in visit.faces:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    rows = cells(policy, [(item.id, friend) for item in visit.items], visit.language)
+    return show("friend.html", face=visit.faces[friend], rows=rows)
+
+
+@page.post("/set")
+@visitor
+def set_cells() -> Any:
+    """Set cells by hand: one, an item for a circle, or all items of one."""
+    visit: Visit = g.visit
+    decision, item, kind, who = _read_choice(request.form.get("set", ""))
+    items = [known.id for known in visit.items if item in ("", known.id)]
+    friends = _whom(visit, items, kind, who)
+    if decision not in CELL_CHOICES or not items or not friends:
+        return show("missing.html", 404)
+    store.label(visit.owner, g.key, [(one, friends, decision) for one in items])
+    return back_to("review")
+
+
+@page.get("/accept")
+@visitor
+def summary() -> Any:
+    """Show what accepting would change."""
+    visit: Visit = g.visit
+    policy = visit.case.wizard.policy()
+    return show("accept.html", **_summary(visit, policy))
+
+
+@page.post("/accept")
+@visitor
+def accept() -> Any:
+    """Put the policy in force."""
+    visit: Visit = g.visit
+    store.accept(visit.owner, g.key, request.form.get("version", ""), [item.id for item in visit.items])
+    return see("done")
+
+
+@page.get("/done")
+@visitor
+def done() -> Any:
+    """Say what is in force."""
+    visit: Visit = g.visit
+    if visit.case.settings is None:
+        return see("summary")
+    return show("done.html", **_summary(visit, visit.case.wizard.policy()))
+
+
+@page.post("/accept/undo")
+@visitor
+def take_back() -> Any:
+    """Put in force again what was before."""
+    store.take_back(g.visit.owner, g.key)
+    return see("summary", note="taken_back")
+
+
+@page.get("/export")
+@visitor
+def export() -> Any:
+    """Give the user everything that is kept about the user."""
+    answer = Response(store.export(g.visit.owner), mimetype="application/json")
+    answer.headers["Content-Disposition"] = 'attachment; filename="privacy-settings.json"'
+    return answer
+
+
+@page.get("/friends/new")
+@visitor
+def newcomer() -> Any:
+    """Suggest settings for a friend who is new."""
+    visit: Visit = g.visit
+    friend = request.args.get("id", "")
+    if friend not in visit.case.newcomers:
+        return show("missing.html", 404)
+    policy = visit.case.wizard.policy()
+    rows = cells(policy, [(item.id, friend) for item in visit.items], visit.language)
+    return show("newcomer.html", face=visit.faces[friend], rows=rows)
+
+
+@page.post("/friends/new")
+@visitor
+def settle() -> Any:
+    """Decide about a friend who is new: what was changed is the user's own choice, then all of it is put in force."""
+    visit: Visit = g.visit
+    friend = request.form.get("friend", "")
+    if friend not in visit.case.newcomers:
+        return see("start")
+    policy, items = visit.case.wizard.policy(), [item.id for item in visit.items]
+    said = [(item, request.form.get(f"d-{item}")) for item in items]
+    changed = [
+        (item, (friend,), str(said)) for item, said in said if said in CELL_CHOICES and said != policy.decision(item, friend)
+    ]
+    store.settle(visit.owner, g.key, request.form.get("version", ""), items, friend, changed)
+    return see("done")
+
+
+@page.get("/delete")
+@visitor
+def ask_erase() -> Any:
+    """Ask whether everything is to be deleted."""
+    return show("delete.html")
+
+
+@page.post("/delete")
+@visitor
+def erase() -> Any:
+    """Delete everything about the user."""
+    store.erase(g.visit.owner)
+    return forget_session(show("deleted.html"))
+
+
+def _whom(visit: Visit, items: list[str], kind: str, who: str) -> tuple[str, ...]:
+    """Return the friends that a button is about: one, all, those of a circle, or those of it who wait for the user."""
+    group = find_group(visit.groups, who)
+    if kind == "all":
+        return visit.case.wizard.network.friends
+    if kind == "circle" and group:
+        return group.members
+    if kind == "open" and group:
+        policy = visit.case.wizard.policy()
+        return tuple(friend for friend in group.members if any(policy.decision(item, friend) == Decision.ASK for item in items))
+    return (who,) if kind == "friend" and who in visit.faces else ()
+
+
+def _item(visit: Visit, item: str) -> Any:
+    return next((known for known in visit.items if known.id == item), None)
+
+
+def _read_choice(text: str) -> tuple[str, str, str, str]:
+    try:
+        decision, item, kind, who = json.loads(text)
+    except (ValueError, TypeError):
+        return "", "", "", ""
+    return decision, item, kind, who
+
+
+def _summary(visit: Visit, policy: Policy) -> dict[str, Any]:
+    before = visit.case.settings or {}
+    diff = PolicyDiff.between(policy.ego, before, policy.table())
+    friends = policy.friends
+    rows = []
+    for item in visit.items:
+        tally = count(policy, item.id, friends)
+        today = sum(before.get((item.id, friend)) == Decision.ALLOW for friend in friends)
+        gains = sum(c.item == item.id and c.after == Decision.ALLOW for c in diff.changes)
+        losses = sum(c.item == item.id and c.before == Decision.ALLOW for c in diff.changes)
+        rows.append((item, tally, today, gains, losses))
+    return {
+        "rows": rows,
+        "open": sum(row[1].undecided for row in rows),
+        "accepted": visit.case.settings is not None,
+        "note": request.args.get("note"),
+    }

@@ -1,0 +1,205 @@
+"""What the page reads and changes, through the same states and changes as the REST routes: each form counts once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flask import g
+
+from privwiz.answers import Answer, Entry
+from privwiz.corrections import Correction
+from privwiz.decisions import DecisionTable
+from privwiz.graphs import build_ego_network
+from privwiz.screens import Screen
+from privwiz.wizard import Wizard
+from privwiz_api.changes import Change, Request, Result, accepted, digest, heard, next_version, renetworked
+from privwiz_api.documents import pack
+from privwiz_api.page.cases import Case, Owner
+from privwiz_api.page.questions import stamp
+from privwiz_api.problems import Problem
+from privwiz_api.routes.users import erase as erase_user
+from privwiz_api.routes.users import everything
+from privwiz_api.service import need_network, no_such_user, service
+from privwiz_api.states import Acceptance, State
+
+__all__ = ["accept", "answer", "correct", "erase", "export", "label", "read", "settle", "take_back", "undo"]
+
+_USED: Result = Result(200)
+
+
+def read(owner: Owner) -> Case:
+    """Return the user's wizard and settings; raises `Problem` where there is no such user."""
+    state = service().states.current(owner.tenant, owner.user)
+    if state is None:
+        raise no_such_user()
+    if state.stored is None or state.wizard is None:
+        nobody = Wizard(build_ego_network(owner.user, (), ()), state.items)
+        return Case(owner, state.version.etag, nobody, None, ())
+    with service().load.turn(), state.lock:
+        state.wizard.belief()
+        wizard = state.wizard.fork()
+    if not state.standing:
+        return Case(owner, state.version.etag, wizard, None, ())
+    settled = _settled(state)
+    newcomers = tuple(friend for friend in state.stored.network.friends if friend not in settled)
+    return Case(owner, state.version.etag, wizard, state.in_force, newcomers)
+
+
+def answer(owner: Owner, key: str, find: Callable[[Wizard], Screen | None], shown: str, values: Sequence[str | None]) -> None:
+    """Confirm a screen, if it is still the one that the user saw.
+
+    Parameters
+    ----------
+    owner : Owner
+    key : str
+        The form's ticket.
+    find : callable
+        Wizard -> the screen that it asks now.
+    shown : str
+        The stamp of the screen that the user saw.
+    values : sequence of str or None
+        One for each toggle.
+
+    Raises
+    ------
+    Problem
+        409 if the screen has been overtaken.
+    """
+
+    def entries(wizard: Wizard) -> tuple[Entry, ...]:
+        asked = find(wizard)
+        if asked is None or stamp(asked) != shown:
+            raise Problem(409, "screen-overtaken", "The screen is out of date; ask for the next one.")
+        wizard.answer(asked, values)
+        return wizard.log[-1:]
+
+    _say(owner, key, "answers.add", f"{shown} {list(values)}", entries)
+
+
+def label(owner: Owner, key: str, choices: Iterable[tuple[str, tuple[str, ...], str]]) -> None:
+    """Record the user's own choices of (item, friends, decision): all of them, or none."""
+    chosen = tuple(Answer(item, friends, decision, each=True) for item, friends, decision in choices)
+    _say(owner, key, "answers.add", repr(chosen), lambda _: (Entry("label", chosen),))
+
+
+def undo(owner: Owner, key: str) -> None:
+    """Retract the last answer that still stands, if there is one."""
+    _say(owner, key, "answers.undo", "", lambda wizard: (Entry("undo"),) if wizard.undo() else ())
+
+
+def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
+    """Put suggestions about some items in force for all friends, if they are still those that the user saw.
+
+    Raises
+    ------
+    Problem
+        412 if the state is no longer of this version.
+    """
+    wanted = sorted(items)
+
+    def plan(state: State | None) -> Change:
+        state = _still(state, version)
+        return _accepted(state, state.in_force, {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted})
+
+    _make(owner, key, "policy.accept", f"{version} {wanted}", plan)
+
+
+def settle(
+    owner: Owner, key: str, version: str, items: Iterable[str], friend: str, choices: Iterable[tuple[str, tuple[str, ...], str]]
+) -> None:
+    """Record the user's own choices about a friend who is new, and put in force what is then suggested for this friend.
+
+    Raises
+    ------
+    Problem
+        412 if the state is no longer of this version.
+    """
+    wanted = sorted(items)
+    chosen = tuple(Answer(item, friends, decision, each=True) for item, friends, decision in choices)
+
+    def plan(state: State | None) -> Change:
+        before = _still(state, version)
+        state = replace(heard(before, (Entry("label", chosen),)), version=before.version) if chosen else before
+        others = {cell: said for cell, said in before.in_force.items() if cell[1] in _settled(before)}
+        return _accepted(state, others, {(item, friend): state.policy.decision(item, friend) for item in wanted})
+
+    _make(owner, key, "policy.accept", f"{version} {wanted} {friend} {chosen}", plan)
+
+
+def take_back(owner: Owner, key: str) -> None:
+    """Take back what came into force last, if anything is."""
+
+    def plan(state: State | None) -> Change:
+        state = need_network(state)
+        if not state.standing:
+            return Change(_USED, None)
+        return _in_force(state, Acceptance("undo", datetime.now(UTC), next_version(state).revision, {}), None)
+
+    _make(owner, key, "policy.undo", "", plan)
+
+
+def correct(owner: Owner, key: str, corrections: Sequence[Correction]) -> None:
+    """Correct circles, one correction after the other; each is kept by itself."""
+    for number, correction in enumerate(corrections):
+
+        def plan(state: State | None, correction: Correction = correction) -> Change:
+            state = need_network(state)
+            assert state.stored is not None
+            after = renetworked(service().states, state, state.stored.corrected(correction))
+            return Change(_USED, after, correction=correction)
+
+        _make(owner, f"{key}.{number}", "circles.correct", repr(correction), plan)
+
+
+def export(owner: Owner) -> bytes:
+    """Return everything that is kept about the user, as JSON."""
+    return everything(owner.tenant, owner.user)
+
+
+def erase(owner: Owner) -> None:
+    """Erase the user."""
+    erase_user(owner.caller, owner.user)
+
+
+def _say(owner: Owner, key: str, action: str, said: str, entries: Callable[[Wizard], tuple[Entry, ...]]) -> None:
+    def plan(state: State | None) -> Change:
+        state = need_network(state)
+        assert state.wizard is not None
+        with state.lock:
+            wizard = state.wizard.fork()
+            added = entries(wizard)
+        return Change(_USED, heard(state, added))
+
+    _make(owner, key, action, said, plan)
+
+
+def _make(owner: Owner, key: str, action: str, said: str, plan: Callable[[State | None], Change]) -> None:
+    told = digest(action.encode(), said.encode())
+    service().changes.make(Request(owner.caller, owner.user, g.request_id, action, key, told), plan)
+
+
+def _accepted(state: State, before: DecisionTable, chosen: DecisionTable) -> Change:
+    with state.lock:
+        looked_at = pack(state.policy.to_json())
+    acceptance = Acceptance("accept", datetime.now(UTC), next_version(state).revision, {**before, **chosen})
+    return _in_force(state, acceptance, looked_at)
+
+
+def _in_force(state: State, acceptance: Acceptance, policy: bytes | None) -> Change:
+    event = ("policy.changed", {"revision": acceptance.revision, "by": acceptance.kind})
+    return Change(_USED, accepted(state, acceptance), policy, events=(event,))
+
+
+def _still(state: State | None, version: str) -> State:
+    state = need_network(state)
+    if state.version.etag != version:
+        raise Problem(412, "changed", "Something changed since it was shown; look at it again.")
+    return state
+
+
+def _settled(state: State) -> frozenset[str]:
+    """Return the friends about whom something was put in force since they came."""
+    if state.stored is None or not state.standing:
+        return frozenset()
+    last = state.standing[-1]
+    return frozenset(friend for _, friend in last.decisions if state.stored.since.get(friend, last.revision + 1) <= last.revision)

@@ -1,0 +1,253 @@
+"""A visit: who asks for a page, in which language, about which items; and what every answer of the page carries."""
+
+import gzip
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property, wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from privwiz.items import ProfileItem
+from privwiz.words import LANGUAGES
+from privwiz_api.guard import CONTENT_POLICY
+from privwiz_api.page import store
+from privwiz_api.page.cases import Case, Owner
+from privwiz_api.page.groups import Group, shown_groups
+from privwiz_api.page.names import named, readable
+from privwiz_api.page.people import Face, faces, own_name
+from privwiz_api.page.texts import tell
+from privwiz_api.problems import Problem, problem
+from privwiz_api.service import service
+
+__all__ = ["SESSION_SECONDS", "Visit", "back_to", "forget_session", "keep_session", "page", "see", "show", "visitor"]
+
+SESSION_SECONDS = 3600
+"""A session ends so long after its last request."""
+
+_COOKIE, _LANGUAGE = "privwiz_page", "privwiz_language"
+_LANGUAGE_SECONDS = 31_536_000
+_STATIC = Path(__file__).parent / "static"
+_COMPRESSED = ("text/html", "text/css", "text/javascript", "image/svg+xml")
+
+P = ParamSpec("P")
+
+page = Blueprint("page", __name__, url_prefix="/wizard", template_folder="templates", static_folder="static")
+
+
+@dataclass
+class Visit:
+    """One request of one user.
+
+    Parameters
+    ----------
+    owner : Owner
+    left_out : tuple of str
+        Ids of items that the user does not want to look at.
+    language : str
+    """
+
+    owner: Owner
+    left_out: tuple[str, ...]
+    language: str
+
+    @cached_property
+    def case(self) -> Case:
+        """The user's wizard and settings."""
+        return store.read(self.owner)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The user's circles, as the page shows them."""
+        return shown_groups(self.case.wizard.circles, self.language)
+
+    @cached_property
+    def faces(self) -> dict[str, Face]:
+        """The user's friends."""
+        return dict(faces(self.case.wizard, self.groups, service().settings.photo_origins))
+
+    @cached_property
+    def items(self) -> tuple[ProfileItem, ...]:
+        """What the user wants to look at, the most private first."""
+        return tuple(item for item in self.all_items if item.id not in self.left_out)
+
+    @cached_property
+    def all_items(self) -> tuple[ProfileItem, ...]:
+        """Everything there is to protect, the most private first."""
+        return tuple(sorted(self.case.wizard.items, key=lambda item: -item.sensitivity))
+
+    @cached_property
+    def name(self) -> str:
+        """What to call the user."""
+        return own_name(self.case.wizard.network)
+
+    @cached_property
+    def ticket(self) -> str:
+        """What a form of this answer carries, so that it counts once, and for this user only."""
+        return service().signer.sign(secrets.token_urlsafe(12), _purpose("ticket", self.owner))
+
+
+def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
+    """Let a view be reached with a session only, and what its forms send with a ticket of the same user."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+        session = _read_session()
+        if session is None:
+            return show("expired.html", 401, fields=list(request.form.items(multi=True)))
+        g.visit = session
+        if request.method == "POST":
+            g.key = request.form.get("ticket", "")
+            if service().signer.read(g.key, _purpose("ticket", session.owner)) is None:
+                return show("refused.html", 403)
+            return view(*args, **kwargs)
+        _ = session.case
+        with service().load.turn():
+            return view(*args, **kwargs)
+
+    return guarded
+
+
+def show(template: str, status: int = 200, **data: Any) -> Response:
+    """Fill a template for this visit."""
+    visit: Visit | None = g.get("visit")
+    chosen = visit.language if visit else _language()
+
+    def text(key: str, **values: object) -> str:
+        return tell(key, chosen, **values)
+
+    def name(item: ProfileItem) -> str:
+        return named(item, chosen)
+
+    known = {
+        "t": text,
+        "named": name,
+        "readable": readable,
+        "language": chosen,
+        "visit": visit,
+        "asset": _asset,
+        "other_language": _other_language(),
+    }
+    return make_response(render_template(template, **known, **data), status)
+
+
+def see(endpoint: str, **values: Any) -> AnyResponse:
+    """Send the browser to another page."""
+    return redirect(url_for(f"page.{endpoint}", **values), 303)
+
+
+def back_to(endpoint: str) -> AnyResponse:
+    """Send the browser to where its form wants to go back to, if that is a page of the wizard; else to this one."""
+    wanted = request.form.get("back", "")
+    inside = wanted.startswith(url_for("page.start")) and wanted.isprintable() and "\\" not in wanted
+    return redirect(wanted, 303) if inside else see(endpoint)
+
+
+def keep_session(answer: AnyResponse, owner: Owner, left_out: tuple[str, ...] = ()) -> AnyResponse:
+    """Let the browser keep who the user is, for a while."""
+    g.kept = True
+    session = [owner.tenant, owner.user, int(time.time()) + SESSION_SECONDS, left_out]
+    answer.set_cookie(
+        _COOKIE,
+        service().signer.sign(session, _COOKIE),
+        max_age=SESSION_SECONDS,
+        path=url_for("page.start"),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return answer
+
+
+def forget_session(answer: AnyResponse) -> AnyResponse:
+    """Let the browser forget who the user is."""
+    g.kept = True
+    answer.delete_cookie(_COOKIE, path=url_for("page.start"))
+    return answer
+
+
+@page.errorhandler(Problem)
+def _refuse(error: Problem) -> Any:
+    """Lead on from what has been overtaken, and to a new link where there is no such user; the rest is for `_finish` to say."""
+    if error.kind in {"screen-overtaken", "key-reused"}:
+        return see("screen", more=1, note="overtaken")
+    if error.kind == "changed":
+        return see("summary", note="changed")
+    if error.status == 401 or error.kind == "no-such-user":
+        g.pop("visit", None)
+        return show("expired.html", 401, fields=[])
+    return problem(error.status, error.kind, error.title, error.headers)
+
+
+def _in_words(answer: Response) -> Response:
+    """Return a page instead of a problem document."""
+    page_of_it = show("busy.html" if answer.status_code >= 429 else "missing.html", answer.status_code)
+    if "Retry-After" in answer.headers:
+        page_of_it.headers["Retry-After"] = answer.headers["Retry-After"]
+    return page_of_it
+
+
+@page.after_request
+def _finish(answer: Response) -> Response:
+    """Say errors in words, renew the session, keep the language, compress."""
+    if answer.mimetype == "application/problem+json":
+        answer = _in_words(answer)
+    visit: Visit | None = g.get("visit")
+    if visit is not None and not g.get("kept", False):
+        keep_session(answer, visit.owner, visit.left_out)
+    if request.args.get("lang") in LANGUAGES:
+        root = url_for("page.start")
+        answer.set_cookie(_LANGUAGE, request.args["lang"], max_age=_LANGUAGE_SECONDS, path=root, samesite="Lax", httponly=True)
+    known = request.endpoint == "page.static"
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if known else "no-store"
+    if origins := service().settings.photo_origins:
+        answer.headers["Content-Security-Policy"] = CONTENT_POLICY.replace("img-src", f"img-src {' '.join(origins)}")
+    if answer.mimetype in _COMPRESSED and request.accept_encodings["gzip"] and answer.status_code not in (204, 304):
+        answer.direct_passthrough = False
+        answer.set_data(gzip.compress(answer.get_data(), 6, mtime=0))
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers["Vary"] = "Accept-Encoding"
+    return answer
+
+
+def _language() -> str:
+    """Return what was chosen, else what the browser prefers."""
+    chosen = request.args.get("lang") or request.cookies.get(_LANGUAGE)
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+
+
+def _other_language() -> str:
+    """Return the address of this page in the other language."""
+    other = LANGUAGES[_language() == LANGUAGES[0]]
+    kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note"}]
+    path = request.path if request.method == "GET" else url_for("page.start")
+    return f"{path}?{urlencode([*kept, ('lang', other)])}"
+
+
+def _read_session() -> Visit | None:
+    session = service().signer.read(request.cookies.get(_COOKIE, ""), _COOKIE)
+    if session is None or session[2] < time.time():
+        return None
+    tenant, user, _, left_out = session
+    return Visit(Owner(tenant, user), tuple(left_out), _language())
+
+
+def _purpose(what: str, owner: Owner) -> str:
+    return json.dumps(["page", what, owner.tenant, owner.user])
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def _asset(name: str) -> str:
+    """Return the address of a static file; another file has another address."""
+    return url_for("page.static", filename=name, v=_digest(name))

@@ -1,0 +1,158 @@
+"""The parts of the page that need no browser: names, circles, the picture, screens, the matrix."""
+
+import unicodedata
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privwiz.answers import CELL_CHOICES, UNSURE
+from privwiz.circles import find_circles
+from privwiz.decisions import Decision
+from privwiz.graphs import build_ego_network, ego_network
+from privwiz.screens import MAX_TOGGLES
+from privwiz.wizard import Wizard
+from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_groups
+from privwiz_api.page.matrix import cells, count, open_parts
+from privwiz_api.page.names import LONGEST_NAME, initials, readable
+from privwiz_api.page.people import faces
+from privwiz_api.page.portrait import draw
+from privwiz_api.page.questions import guess_word, read_values, sections, stamp, suggested
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Return the friends of a member of Zachary's karate club."""
+    return ego_network(nx.karate_club_graph(), 0)
+
+
+@pytest.fixture
+def wizard(network):
+    """Return a wizard about three items."""
+    return Wizard(network, items=["phone", "photos", "city"])
+
+
+def planted(groups, size):
+    """Return a network of groups of equal size."""
+    graph = nx.planted_partition_graph(groups, size, 0.5, 0.005, seed=1)
+    graph.add_edges_from(("me", friend) for friend in list(graph))
+    return ego_network(nx.relabel_nodes(graph, {node: str(node) for node in graph}), "me")
+
+
+@given(st.text(max_size=200))
+def test_a_readable_name_is_short_and_plain(text):
+    """Whatever the text, what is shown turns and hides nothing, is never empty, and short; and so are its initials."""
+    shown = readable(text)
+    assert 0 < len(shown) <= LONGEST_NAME
+    assert {unicodedata.category(letter) for letter in shown if letter not in "\u200c\u200d"}.isdisjoint(
+        {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    )
+    assert 0 < len(initials(shown)) <= 6
+
+
+@pytest.mark.parametrize(("groups", "size"), [(2, 10), (5, 50), (20, 50)])
+def test_everybody_is_in_one_group(groups, size):
+    """At 20, 250 and 1,000 friends the groups share nobody, leave nobody out, and are not too many."""
+    circles = find_circles(planted(groups, size))
+    shown = shown_groups(circles, "en")
+    assert sorted(friend for group in shown for friend in group.members) == sorted(circles.friends)
+    assert len(shown) <= 21
+    assert {group.id for group in shown} >= {circle.id for circle in circles} & {group.id for group in shown if group.id}
+
+
+def test_a_circle_of_any_level_is_found(network):
+    """A circle is found by its id on whatever level it stands; others are not."""
+    circles = find_circles(network)
+    groups = shown_groups(circles, "zh")
+    for circle in circles:
+        assert any_group(circles, groups, circle.id, "zh").members == circle.members
+    assert any_group(circles, groups, "c999", "zh") is None
+    assert find_group(groups, "c999") is None
+    lonely = shown_groups(find_circles(build_ego_network("me", "ab", [])), "en")
+    assert [group.id for group in lonely] == [OTHERS]
+
+
+@pytest.mark.parametrize(("groups", "size"), [(2, 10), (5, 50), (20, 50)])
+def test_the_picture_shows_everybody_inside_its_frame(groups, size):
+    """At 20, 250 and 1,000 friends there is a dot for each, inside the frame, and few lines; twice the same picture."""
+    network = planted(groups, size)
+    circles = find_circles(network)
+    tones = ("t0",) * network.n
+    picture = draw(network, circles, network.friends, tones)
+    assert len(picture.dots) == network.n
+    assert all(0 <= dot.x <= picture.width and 0 <= dot.y <= picture.height and 3 <= dot.r <= 16 for dot in picture.dots)
+    assert picture.lines.count("M") <= 2 * network.n
+    assert max(picture.width, picture.height) == 1000
+    assert draw(network, find_circles(network), network.friends, tones) == picture
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_screen_is_shown_whole_and_only_what_is_sure_is_filled_in(wizard, network, language):
+    """Every toggle is one row with each of its answers; what the model is not sure of is not filled in."""
+    kinds = set()
+    for _ in range(12):
+        screen = wizard.next_screen(least_gain=0)
+        circles = {circle.members: circle for circle in wizard.belief().layout.circles}
+        shown = sections(screen, circles, language)
+        rows = sorted((row for section in shown for row in section.rows), key=lambda row: row.number)
+        assert [row.number for row in rows] == list(range(len(screen.toggles)))
+        for row, toggle in zip(rows, screen.toggles, strict=True):
+            assert [choice.value for choice in row.choices][-1] == UNSURE
+            assert sum(choice.suggested for choice in row.choices) == 1
+            checked = [choice.value for choice in row.choices if choice.checked]
+            assert checked == ([guess_word(toggle)] if toggle.sure else [])
+        filled = suggested(screen, (None,) * len(rows))
+        wizard.answer(screen, filled)
+        kinds.add(screen.kind)
+    assert len(kinds) > 2
+
+
+def test_a_stamp_is_of_one_screen(wizard):
+    """The same state gives the same stamp; another answer before it, another one."""
+    screen = wizard.next_screen()
+    assert stamp(screen) == stamp(wizard.next_screen())
+    wizard.label("phone", wizard.network.friends[0], "deny")
+    assert stamp(wizard.next_screen()) != stamp(screen)
+
+
+@given(st.dictionaries(st.text(max_size=4), st.text(max_size=4)), st.text(max_size=4))
+def test_any_form_is_read(form, rows):
+    """Whatever a form holds, at most 99 values are read, and those are texts or nothing."""
+    values = read_values({**form, "rows": rows})
+    assert len(values) <= 99
+    assert all(value is None or isinstance(value, str) for value in values)
+    assert MAX_TOGGLES <= 99
+
+
+def test_counts_add_up_and_open_parts_come_first(wizard):
+    """Counts are those of the policy; what waits is listed once, the largest part first; open cells lead the list of cells."""
+    wizard.answer(wizard.next_screen(), ["half", "half", "most"])
+    policy, groups = wizard.policy(), shown_groups(wizard.circles, "en")
+    for item in policy.items:
+        whole = count(policy, item.id, policy.friends)
+        assert (whole.shown, whole.hidden, whole.undecided) == tuple(
+            policy.counts(item.id)[decision] for decision in (Decision.ALLOW, Decision.DENY, Decision.ASK)
+        )
+        assert sum(count(policy, item.id, group.members).total for group in groups) == len(policy.friends)
+    parts = open_parts(policy, policy.items, groups, "zh")
+    assert sum(len(part.friends) for part in parts) == int(np.sum(policy.decisions == Decision.ASK))
+    assert [len(part.friends) for part in parts] == sorted((len(part.friends) for part in parts), reverse=True)
+    listed = cells(policy, [("phone", friend) for friend in policy.friends], "en")
+    order = [cell.decision == "ask" for cell in listed]
+    assert order == sorted(order, reverse=True)
+    assert all(cell.reason.endswith(".") for cell in listed)
+    assert {cell.decision for cell in listed} <= {*CELL_CHOICES, "ask"}
+
+
+def test_a_photo_comes_from_where_it_may():
+    """A photo is a picture in the profile or at a known origin; an address elsewhere, and what is no picture, is not loaded."""
+    photo = "data:image/png;base64,iVBORw0KGgo="
+    profiles = {"a": {"photo": photo}, "b": {"photo": "https://evil.example/x.png"}, "c": {"photo": "data:text/html;base64,AAAA"}}
+    profiles["d"] = {"photo": ["https://photos.example.evil/d.jpg", "https://photos.example/d.jpg"]}
+    wizard = Wizard(build_ego_network("me", "abcd", [], profiles), items=["phone"])
+    groups = shown_groups(wizard.circles, "en")
+    assert [face.photo for face in faces(wizard, groups).values()] == [photo, "", "", ""]
+    known = faces(wizard, groups, ["https://photos.example"])
+    assert [face.photo for face in known.values()] == [photo, "", "", "https://photos.example/d.jpg"]
