@@ -87,6 +87,25 @@ def test_what_is_accepted_is_what_was_seen(browse, site):
     assert not site.state(tenant).standing
 
 
+def test_a_button_is_about_whom_the_user_saw(browse, site):
+    """Who joined since a circle was shown is shown nothing by a button for the whole of it; two quick clicks both count."""
+    tenant = site.person()
+    tab = browse().open(tenant)
+    tab.go("review/item?id=photos")
+    ticket = tab.page.locator("input[name=ticket]").first.get_attribute("value")
+
+    def press(said):
+        return tab.page.request.post(f"{site.url}/wizard/set", form={"ticket": ticket, "set": said})
+
+    site.call(tenant, "POST", "/v1/users/kate.garland/friends", {"friend": "zoe.new", "ties": [], "profile": {}})
+    press('["allow","photos","all","",25]')
+    assert log(site, tenant) == []
+    friends = site.state(tenant).stored.network.friends
+    for friend in (friends[0], friends[1], friends[1]):
+        press(f'["allow","photos","friend","{friend}",1]')
+    assert log(site, tenant) == ["label", "label"]
+
+
 def test_an_expired_session_keeps_what_was_filled_in(browse, site):
     """After the session has ended the page says what to do; after a new link the answers are sent and count."""
     tenant = site.person()
@@ -204,7 +223,7 @@ def test_the_address_to_go_back_to_is_ours(browse, site):
     tab.go("review/item?id=photos")
     ticket = tab.page.locator("input[name=ticket]").first.get_attribute("value")
     for back in ("https://evil.example/", "//evil.example", "/wizard/\\evil", "/wizard/\r\nX: y"):
-        form = {"ticket": ticket, "back": back, "set": '["deny","photos","all",""]'}
+        form = {"ticket": ticket, "back": back, "set": '["deny","photos","all","",25]'}
         answer = tab.page.request.post(f"{site.url}/wizard/set", form=form, max_redirects=0)
         assert answer.headers["location"] == "/wizard/review"
 
@@ -240,7 +259,17 @@ def busy(_):
 
 
 @pytest.mark.parametrize(
-    "said", ["", "[]", '["allow"]', '["allow","x","all",""]', '["grant","photos","all",""]', "null", "[1,2,3,4]"]
+    "said",
+    [
+        "",
+        "[]",
+        '["allow"]',
+        '["allow","x","all","",25]',
+        '["grant","photos","all","",25]',
+        "null",
+        "[1,2,3,4,5]",
+        '[{},[],"all",{},25]',
+    ],
 )
 def test_buttons_that_do_not_exist_change_nothing(browse, site, said):
     """A choice that is none of the page's is refused, and nothing is recorded."""

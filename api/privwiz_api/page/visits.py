@@ -76,7 +76,7 @@ class Visit:
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
         """What the user wants to look at, the most private first."""
-        return tuple(item for item in self.all_items if item.id not in self.left_out)
+        return tuple(item for item in self.all_items if item.id not in self.left_out) or self.all_items
 
     @cached_property
     def all_items(self) -> tuple[ProfileItem, ...]:
@@ -159,7 +159,7 @@ def keep_session(answer: AnyResponse, owner: Owner, left_out: tuple[str, ...] = 
         service().signer.sign(session, _COOKIE),
         max_age=SESSION_SECONDS,
         path=url_for("page.start"),
-        secure=request.is_secure,
+        secure=request.is_secure or service().settings.public_url.startswith("https://"),
         httponly=True,
         samesite="Strict",
     )
@@ -211,7 +211,9 @@ def _finish(answer: Response) -> Response:
         answer.headers["Content-Security-Policy"] = CONTENT_POLICY.replace("img-src", f"img-src {' '.join(origins)}")
     if answer.mimetype in _COMPRESSED and request.accept_encodings["gzip"] and answer.status_code not in (204, 304):
         answer.direct_passthrough = False
-        answer.set_data(gzip.compress(answer.get_data(), 6, mtime=0))
+        body = answer.get_data()
+        answer.close()  # a static file is open until then
+        answer.set_data(gzip.compress(body, 6, mtime=0))
         answer.headers["Content-Encoding"] = "gzip"
         answer.headers["Vary"] = "Accept-Encoding"
     return answer
