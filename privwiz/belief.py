@@ -22,6 +22,7 @@ from privwiz.policy import Policy
 from privwiz.posterior import LatentModel, Posterior, condition, predict, probability, share_shift
 from privwiz.predictor import ItemPredictor, Known, predict_checked
 from privwiz.prior import Prior
+from privwiz.reasons import Reason, Reasons
 
 __all__ = ["Belief", "Layout", "believe", "believe_classic", "lay_out"]
 
@@ -202,11 +203,18 @@ class Belief:
     def policy(self, friends: Sequence[int] | None = None) -> Policy:
         """Set every cell, with its reason; if only the cells of some ``friends`` will be looked at, faster."""
         layout, said = self.layout, self.said
-        reasons = explain_untold(layout.items, layout.names)
-        if self.posterior is not None:
-            reasons = explain(
+
+        @cache
+        def found() -> Reasons:
+            if self.posterior is None:
+                return explain_untold(layout.items, layout.names)
+            return explain(
                 layout.model, self.posterior, said, layout.items, layout.names, layout.circle_names, layout.close, friends
             )
+
+        def reasons(item: int, friend: int) -> Reason:
+            return found()(item, friend)
+
         return Policy(layout.network.ego, layout.items, layout.network.friends, self.granted, said.stated, reasons, layout.names)
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,31 @@ __all__ = ["accepted_policy", "cell", "cells", "diff", "explanation", "export", 
 
 def cell(state: State, item: str, friend: str) -> dict[str, Any]:
     """Describe one cell; raises `UnknownItem` or `UnknownFriend`."""
-    suggestion = state.policy[item, friend]
+    assert state.stored is not None, "who has no network has no policy"
+    policy = state.policy
     return {
         "item": item,
         "friend": friend,
-        "suggested": suggestion.decision.value,
+        "suggested": policy.decision(item, friend).value,
         "in_force": state.in_force[item, friend].value,
-        "probability": round(suggestion.probability, 4),
+        "probability": round(float(policy.probabilities(item)[state.stored.network.index(friend)]), 4),
     }
 
 
-def cells(state: State, item: str | None = None, friend: str | None = None) -> Iterator[dict[str, Any]]:
-    """Describe the cells of an item, of a friend, or all; raises `UnknownItem` or `UnknownFriend`."""
+def cells(
+    state: State, item: str | None = None, friend: str | None = None, start: int = 0, stop: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Describe the cells of an item, of a friend, or all, from one position to another.
+
+    Raises
+    ------
+    UnknownItem, UnknownFriend
+        When the first cell is asked for.
+    """
     policy = state.policy
     items = [known.id for known in policy.items] if item is None else [item]
     friends = policy.friends if friend is None else (friend,)
-    return (cell(state, some_item, some_friend) for some_item in items for some_friend in friends)
+    return (cell(state, *pair) for pair in islice(product(items, friends), start, stop))
 
 
 def write_policy(state: State) -> bytes:

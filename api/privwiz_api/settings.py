@@ -69,7 +69,7 @@ class Settings:
         Computations that one process does at once, and the seconds that a request waits for its turn before it is told to come
         again later.
     cached_users : int
-        Users whose state one process remembers.
+        Users of 250 friends whose state one process remembers; those of more friends count for more, by the square.
     cached_policies : int
         Users whose written policy one process remembers.
     link_seconds : int

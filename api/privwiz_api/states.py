@@ -115,6 +115,11 @@ class State:
     wizard: Wizard | None
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
+    @property
+    def weight(self) -> float:
+        """How much memory it takes beside one of 250 friends: covariances grow with the square of the friends."""
+        return 1.0 if self.stored is None else max(0.1, (self.stored.network.n / 250) ** 2)
+
     @cached_property
     def policy(self) -> Policy:
         """What is suggested. Its decisions are computed."""
@@ -157,33 +162,44 @@ def new_generation() -> str:
 
 
 class Recent(Generic[T]):
-    """The values used last, safe for threads."""
+    """The values used last, safe for threads.
+
+    >>> recent = Recent(2)
+    >>> recent.put("ann", 1), recent.put("bob", 2, weight=1.5), recent.get("ann"), recent.get("bob")
+    (None, None, None, 2)
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: OrderedDict[object, T] = OrderedDict()
+        self._values: OrderedDict[object, tuple[T, float]] = OrderedDict()
+        self._weight = 0.0
         self._lock = threading.Lock()
 
     def get(self, key: object) -> T | None:
         """Return the value, None where it is not remembered."""
         with self._lock:
-            value = self._values.get(key)
-            if value is not None:
-                self._values.move_to_end(key)
-            return value
-
-    def put(self, key: object, value: T) -> None:
-        """Remember a value, and forget the one that was not used for longest."""
-        with self._lock:
-            self._values[key] = value
+            if key not in self._values:
+                return None
             self._values.move_to_end(key)
-            if len(self._values) > self._size:
-                self._values.popitem(last=False)
+            return self._values[key][0]
+
+    def put(self, key: object, value: T, weight: float = 1.0) -> None:
+        """Remember a value, and forget those that were not used for longest while all weigh too much; never this one."""
+        with self._lock:
+            self._forget(key)
+            self._values[key] = (value, weight)
+            self._weight += weight
+            while self._weight > self._size and len(self._values) > 1:
+                self._forget(next(iter(self._values)))
 
     def drop(self, key: object) -> None:
         """Forget a value."""
         with self._lock:
-            self._values.pop(key, None)
+            self._forget(key)
+
+    def _forget(self, key: object) -> None:
+        _, weight = self._values.pop(key, (None, 0.0))
+        self._weight -= weight
 
 
 class States:
@@ -221,12 +237,12 @@ class States:
                 return known
             with self._load.turn():
                 state = self._read(connection, tenant, user, version, known)
-        self._states.put((tenant, user), state)
+        self.remember(state)
         return state
 
     def remember(self, state: State) -> None:
-        """Remember a state that has just been written."""
-        self._states.put((state.tenant, state.user), state)
+        """Remember a state that is current."""
+        self._states.put((state.tenant, state.user), state, state.weight)
 
     def forget(self, tenant: str, user: str) -> None:
         """Forget a user."""

@@ -1,7 +1,9 @@
 """Who may do what: every route against every kind of token that must not pass."""
 
 import base64
+import http.server
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -199,6 +201,36 @@ def test_a_key_set_verifies(settings, another, app, keys):
     assert status(jwt.encode({"alg": "HS256", "kid": "2026-11"}, claims(), public)) == 401
     with pytest.raises(DataError, match="HS"):
         another(replace(settings, jwt_secret="", jwt_keys=str(path), jwt_algorithms=("HS256",)))
+
+
+def test_a_key_set_of_a_url_is_fetched_and_remembered(settings, another, app, keys):
+    """Keys are fetched when first needed; while they are remembered, the issuer may be away; without any it is 503."""
+    key, path = keys
+    fetched = []
+
+    class Issuer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            fetched.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(path.read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as issuer:
+        thread = threading.Thread(target=issuer.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{issuer.server_port}/jwks.json"
+        client, late = (another(replace(settings, jwt_secret="", jwt_keys=url)).test_client() for _ in range(2))
+        headers = {"Authorization": "Bearer " + jwt.encode({"alg": "ES256", "kid": "2026-11"}, claims(), key)}
+        assert client.get("/v1/items", headers=headers).status_code == 200
+        issuer.shutdown()
+        thread.join()
+    headers = {"Authorization": "Bearer " + jwt.encode({"alg": "ES256", "kid": "2026-11"}, claims(sub="c"), key)}
+    assert client.get("/v1/items", headers=headers).status_code == 200
+    assert fetched == ["/jwks.json"]
+    assert late.get("/v1/items", headers=headers).status_code == 503
 
 
 def test_a_development_token_is_for_this_machine_only(settings, another, app):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from flask import Response
@@ -73,7 +72,7 @@ def get_cells(path: UserPath, query: CellFilter) -> Response:
         if etag != state.version.etag:
             raise Problem(409, "list-changed", "The policy changed between two pages; begin with the first page.")
     with service().load.turn():
-        page = list(islice(policies.cells(state, query.item, query.friend), start, start + query.limit + 1))
+        page = list(policies.cells(state, query.item, query.friend, start, start + query.limit + 1))
     more = len(page) > query.limit
     following = service().signer.sign([state.version.etag, start + query.limit], purpose) if more else None
     body = {"revision": state.version.revision, "cells": page[: query.limit], "next": following}
