@@ -34,6 +34,7 @@ def review() -> Any:
         waiting=sum(len(part.friends) for part in parts),
         first=parts[:_FIRST],
         rest=sum(len(part.friends) for part in parts[_FIRST:]),
+        screens=visit.case.wizard.progress().screens,
     )
 
 
