@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from privwiz.errors import DataError
 from privwiz_api import Settings, create_app
+from privwiz_api.migrate import migrate
 from privwiz_api.page import store, visits
 from privwiz_api.problems import Problem
 
@@ -241,6 +242,22 @@ def test_errors_are_pages_too(browse, site, monkeypatch):
     answer = tab.go("review")
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     expect(tab.heading).to_have_text("请稍等")
+
+
+def test_requests_of_a_user_are_limited(tmp_path):
+    """A user who asks for page after page is told to wait, in words and with the time; another user is not."""
+    app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/limits.db", secret_key="k" * 40, user_rate=3))
+    service = app.extensions["privwiz"]
+    migrate(service.database)
+    ann, bo = app.test_client(), app.test_client()
+    for client, name in ((ann, "ann"), (bo, "bo")):
+        client.get(f"/wizard?token={service.tokens.issue('sns', name, 'user', 60)}")
+    assert [ann.get("/wizard/nothing").status_code for _ in range(4)] == [404, 404, 404, 429]
+    answer = ann.get("/wizard/nothing")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "One moment, please" in answer.text
+    assert bo.get("/wizard/nothing").status_code == 404
+    service.database.close()
 
 
 def test_photos_come_from_known_origins_only():

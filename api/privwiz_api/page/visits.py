@@ -27,7 +27,18 @@ from privwiz_api.page.texts import tell
 from privwiz_api.problems import Problem, problem
 from privwiz_api.service import service
 
-__all__ = ["SESSION_SECONDS", "Visit", "back_to", "forget_session", "keep_session", "page", "see", "show", "visitor"]
+__all__ = [
+    "SESSION_SECONDS",
+    "Visit",
+    "back_to",
+    "forget_session",
+    "keep_session",
+    "know_visitor",
+    "page",
+    "see",
+    "show",
+    "visitor",
+]
 
 SESSION_SECONDS = 3600
 """A session ends so long after its last request."""
@@ -94,21 +105,26 @@ class Visit:
         return service().signer.sign(secrets.token_urlsafe(12), _purpose("ticket", self.owner))
 
 
+def know_visitor() -> None:
+    """Read the session, before anything counts or limits the requests of its user."""
+    if request.blueprint == page.name and (visit := _read_session()) is not None:
+        g.visit, g.caller = visit, visit.owner.caller
+
+
 def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
     """Let a view be reached with a session only, and what its forms send with a ticket of the same user."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
-        session = _read_session()
-        if session is None:
+        visit: Visit | None = g.get("visit")
+        if visit is None:
             return show("expired.html", 401, fields=list(request.form.items(multi=True)))
-        g.visit = session
         if request.method == "POST":
             g.key = request.form.get("ticket", "")
-            if service().signer.read(g.key, _purpose("ticket", session.owner)) is None:
+            if service().signer.read(g.key, _purpose("ticket", visit.owner)) is None:
                 return show("refused.html", 403)
             return view(*args, **kwargs)
-        _ = session.case
+        _ = visit.case
         with service().load.turn():
             return view(*args, **kwargs)
 
