@@ -126,6 +126,10 @@ def test_the_whole_way(browse, site, language):
     page.locator("#e-hide").click()
     expect(page.locator("#e-hide")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#e-hide")).to_be_focused()
+    page.locator("#e-show").click()
+    expect(page.locator("#e-show")).to_have_attribute("aria-pressed", "true")
+    tab.press(text("undo_change"))
+    expect(page.locator("#e-hide")).to_have_attribute("aria-pressed", "true")
     first = page.locator(".row-link").first
     tab.go("review")
     name = first.inner_text()
@@ -136,12 +140,16 @@ def test_the_whole_way(browse, site, language):
     tab.press(text("accept_go"))
     expect(tab.heading).to_have_text(text("done_heading"))
     assert site.state(tenant).standing
+    have_second_thoughts(tab, site, tenant, text)
 
+
+def have_second_thoughts(tab, site, tenant, text):
+    """Take the acceptance back, accept again, export everything, and delete it."""
     tab.press(text("take_back"))
     expect(tab.page.locator(".note").first).to_have_text(text("note_taken_back"))
     assert not site.state(tenant).standing
     tab.press(text("accept_go"))
-    with page.expect_download() as download:
+    with tab.page.expect_download() as download:
         tab.press(text("export"))
     assert '"acceptances"' in Path(download.value.path()).read_text(encoding="utf-8")
     tab.press(text("delete"))

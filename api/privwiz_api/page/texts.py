@@ -226,6 +226,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "state_ask": ("Hidden until you decide", "等您决定，暂不可见"),
     "do_show": ("Show", "显示"),
     "do_hide": ("Hide", "隐藏"),
+    "undo_change": ("Undo the last change", "撤销上一次更改"),
     "set_cell": ("{item}, {friend}", "{item}，{friend}"),
     "set_group": ("{item}, {circle}", "{item}，{circle}"),
     "set_open_one": ("{item}, {circle}: 1 person who waits", "{item}，{circle}：待定的 1 人"),
