@@ -15,7 +15,7 @@ from privwiz_api.health import health
 from privwiz_api.load import Load
 from privwiz_api.observe import observe
 from privwiz_api.openapi import describe
-from privwiz_api.page import page
+from privwiz_api.page import know_visitor, page
 from privwiz_api.problems import handle_problems, refuse_invalid
 from privwiz_api.routes import circles, items, networks, policies, screens, users
 from privwiz_api.service import Service
@@ -71,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["privwiz"] = Service(settings, database, load, states, changes, tokens, Signer(secret))
     handle_problems(app)
     observe(app)
+    app.before_request(know_visitor)
     guard(app, settings, tokens)
     app.register_api(health)
     for resource in (networks, circles, screens, policies, items, users):

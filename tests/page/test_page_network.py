@@ -86,6 +86,26 @@ def test_a_reply_that_gets_lost_is_not_a_second_answer(browse, site):
     assert [entry.kind for entry in site.state(tenant).log] == ["audience"]
 
 
+def test_a_slow_service_is_waited_for(browse, site):
+    """While the service takes its time the page shows that it works, and impatient clicks do not count."""
+    tenant = site.person()
+    tab = browse().open(tenant)
+    tab.go("screen")
+
+    def dawdle(route):
+        tab.page.wait_for_timeout(700)
+        route.continue_()
+
+    tab.page.route("**/wizard/screen", dawdle)
+    confirm = tab.page.locator("button[value=confirm]")
+    confirm.click(no_wait_after=True)
+    expect(tab.page.locator("#loading.htmx-request")).to_be_attached()
+    confirm.click(no_wait_after=True)
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 9")
+    tab.page.wait_for_timeout(300)
+    assert [entry.kind for entry in site.state(tenant).log] == ["audience"]
+
+
 def test_a_failing_service_keeps_the_form(browse, site):
     """Where the service answers 503 the page says so, in place, and the form is still there."""
     tab = browse(quiet=True).open(site.person())

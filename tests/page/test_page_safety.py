@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from privwiz.errors import DataError
 from privwiz_api import Settings, create_app
+from privwiz_api.migrate import migrate
 from privwiz_api.page import store, visits
 from privwiz_api.problems import Problem
 
@@ -85,6 +86,25 @@ def test_what_is_accepted_is_what_was_seen(browse, site):
     tab.press("Accept these settings")
     expect(tab.page.locator(".note").first).to_contain_text("Something changed")
     assert not site.state(tenant).standing
+
+
+def test_a_button_is_about_whom_the_user_saw(browse, site):
+    """Who joined since a circle was shown is shown nothing by a button for the whole of it; two quick clicks both count."""
+    tenant = site.person()
+    tab = browse().open(tenant)
+    tab.go("review/item?id=photos")
+    ticket = tab.page.locator("input[name=ticket]").first.get_attribute("value")
+
+    def press(said):
+        return tab.page.request.post(f"{site.url}/wizard/set", form={"ticket": ticket, "set": said})
+
+    site.call(tenant, "POST", "/v1/users/kate.garland/friends", {"friend": "zoe.new", "ties": [], "profile": {}})
+    press('["allow","photos","all","",25]')
+    assert log(site, tenant) == []
+    friends = site.state(tenant).stored.network.friends
+    for friend in (friends[0], friends[1], friends[1]):
+        press(f'["allow","photos","friend","{friend}",1]')
+    assert log(site, tenant) == ["label", "label"]
 
 
 def test_an_expired_session_keeps_what_was_filled_in(browse, site):
@@ -204,7 +224,7 @@ def test_the_address_to_go_back_to_is_ours(browse, site):
     tab.go("review/item?id=photos")
     ticket = tab.page.locator("input[name=ticket]").first.get_attribute("value")
     for back in ("https://evil.example/", "//evil.example", "/wizard/\\evil", "/wizard/\r\nX: y"):
-        form = {"ticket": ticket, "back": back, "set": '["deny","photos","all",""]'}
+        form = {"ticket": ticket, "back": back, "set": '["deny","photos","all","",25]'}
         answer = tab.page.request.post(f"{site.url}/wizard/set", form=form, max_redirects=0)
         assert answer.headers["location"] == "/wizard/review"
 
@@ -224,6 +244,22 @@ def test_errors_are_pages_too(browse, site, monkeypatch):
     expect(tab.heading).to_have_text("请稍等")
 
 
+def test_requests_of_a_user_are_limited(tmp_path):
+    """A user who asks for page after page is told to wait, in words and with the time; another user is not."""
+    app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/limits.db", secret_key="k" * 40, user_rate=3))
+    service = app.extensions["privwiz"]
+    migrate(service.database)
+    ann, bo = app.test_client(), app.test_client()
+    for client, name in ((ann, "ann"), (bo, "bo")):
+        client.get(f"/wizard?token={service.tokens.issue('sns', name, 'user', 60)}")
+    assert [ann.get("/wizard/nothing").status_code for _ in range(4)] == [404, 404, 404, 429]
+    answer = ann.get("/wizard/nothing")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "One moment, please" in answer.text
+    assert bo.get("/wizard/nothing").status_code == 404
+    service.database.close()
+
+
 def test_photos_come_from_known_origins_only():
     """The settings name from where photos may come; the policy of contents lets only those in."""
     app = create_app(Settings(photo_origins=("https://photos.example",)))
@@ -240,7 +276,17 @@ def busy(_):
 
 
 @pytest.mark.parametrize(
-    "said", ["", "[]", '["allow"]', '["allow","x","all",""]', '["grant","photos","all",""]', "null", "[1,2,3,4]"]
+    "said",
+    [
+        "",
+        "[]",
+        '["allow"]',
+        '["allow","x","all","",25]',
+        '["grant","photos","all","",25]',
+        "null",
+        "[1,2,3,4,5]",
+        '[{},[],"all",{},25]',
+    ],
 )
 def test_buttons_that_do_not_exist_change_nothing(browse, site, said):
     """A choice that is none of the page's is refused, and nothing is recorded."""

@@ -2,6 +2,6 @@
 
 from privwiz_api.page import flow as flow
 from privwiz_api.page import results as results
-from privwiz_api.page.visits import page
+from privwiz_api.page.visits import know_visitor, page
 
-__all__ = ["page"]
+__all__ = ["know_visitor", "page"]

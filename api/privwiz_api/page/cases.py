@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from privwiz.answers import standing
 from privwiz.decisions import DecisionTable
 from privwiz.wizard import Wizard
 from privwiz_api.tokens import Caller
@@ -44,3 +45,8 @@ class Case:
     wizard: Wizard
     settings: DecisionTable | None
     newcomers: tuple[str, ...]
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether anything that the user said still stands."""
+        return bool(standing(self.wizard.log))

@@ -16,7 +16,7 @@ from privwiz_api.page.groups import any_group
 from privwiz_api.page.names import readable
 from privwiz_api.page.portrait import Portrait, draw
 from privwiz_api.page.questions import read_values, sections, stamp, suggested
-from privwiz_api.page.visits import Visit, keep_session, page, see, show, visitor
+from privwiz_api.page.visits import Visit, back_to, keep_session, page, see, show, visitor
 from privwiz_api.service import service
 
 __all__ = ["MOST_SCREENS"]
@@ -143,9 +143,9 @@ def answer() -> Any:
 @page.post("/undo")
 @visitor
 def undo() -> Any:
-    """Take the last answer back."""
+    """Take the last answer, or the last change by hand, back."""
     store.undo(g.visit.owner, g.key)
-    return see("screen", more=1, note="undone")
+    return back_to("review") if "back" in request.form else see("screen", more=1, note="undone")
 
 
 def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:

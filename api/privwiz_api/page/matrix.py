@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privwiz.decisions import Decision
+from privwiz.decisions import Decision, DecisionTable
 from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz_api.page.groups import Group
 from privwiz_api.page.names import named
 from privwiz_api.page.people import reason_text
 
-__all__ = ["Cell", "Count", "OpenPart", "cells", "count", "counts", "open_parts"]
+__all__ = ["Cell", "Count", "ItemChange", "OpenPart", "cells", "changes", "count", "counts", "open_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,17 @@ class OpenPart:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ItemChange:
+    """What accepting changes for one item: how many see it today and afterwards, and who is new and no longer among them."""
+
+    item: ProfileItem
+    today: int
+    after: Count
+    gains: int
+    losses: int
+
+
 def count(policy: Policy, item: str, friends: Sequence[str]) -> Count:
     """Count what some friends see of an item."""
     at = {known: f for f, known in enumerate(policy.friends)}
@@ -96,3 +107,14 @@ def open_parts(policy: Policy, items: Sequence[ProfileItem], groups: Sequence[Gr
                 reason = reason_text(policy[item.id, waiting[0]].reason, language)
                 parts.append(OpenPart(item, group, waiting, reason))
     return sorted(parts, key=lambda part: -len(part.friends))
+
+
+def changes(policy: Policy, before: DecisionTable, items: Sequence[ProfileItem]) -> list[ItemChange]:
+    """Compare what is in force with what would be after accepting, item by item."""
+    rows = []
+    for item in items:
+        today = {friend for friend in policy.friends if before.get((item.id, friend)) == Decision.ALLOW}
+        then = set(policy.allowed(item.id))
+        after = count(policy, item.id, policy.friends)
+        rows.append(ItemChange(item, len(today), after, len(then - today), len(today - then)))
+    return rows

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from privwiz.arrangement import Arrangement, arrange
 from privwiz.circles import Circles
+from privwiz.communities import Labels
 from privwiz.graphs import EgoNetwork
 from privwiz_api.page.groups import shown_circles, shown_level
 
@@ -95,7 +96,7 @@ def draw(network: EgoNetwork, circles: Circles, names: tuple[str, ...], tones: t
     size = (0.27 + 0.2 * np.sqrt(network.degree / max(1, network.degree.max(initial=1)))) * scale
     sizes = np.clip(size, 3, 16).round().astype(int).tolist()
     dots = tuple(Dot(name, tone, x, y, r) for name, tone, (x, y), r in zip(names, tones, points.tolist(), sizes, strict=True))
-    return Portrait(width, height, discs, dots, _lines(network, points))
+    return Portrait(width, height, discs, dots, _lines(network, points, circles.labels[level]))
 
 
 def _flip(points: npt.NDArray[np.float64], low: npt.ArrayLike, high: npt.ArrayLike, scale: float) -> npt.NDArray[np.int_]:
@@ -105,13 +106,14 @@ def _flip(points: npt.NDArray[np.float64], low: npt.ArrayLike, high: npt.ArrayLi
     return whole
 
 
-def _lines(network: EgoNetwork, points: npt.NDArray[np.int_]) -> str:
-    """Draw the strongest ties of each friend, each once."""
+def _lines(network: EgoNetwork, points: npt.NDArray[np.int_], labels: Labels) -> str:
+    """Draw the strongest ties of each friend, each once; of equals, those within a circle."""
     pairs = set()
     for i in range(network.n):
         row = slice(network.indptr[i], network.indptr[i + 1])
         strength = np.zeros(network.degree[i]) if network.weights is None else network.weights[row]
-        closest = network.indices[row][np.argsort(-strength, kind="stable")[:_CLOSEST]]
+        others = network.indices[row]
+        closest = others[np.lexsort((labels[others] != labels[i], -strength))[:_CLOSEST]]
         pairs |= {(min(i, j), max(i, j)) for j in closest.tolist()}
     return "".join(
         f"M{points[i, 0]} {points[i, 1]}l{points[j, 0] - points[i, 0]} {points[j, 1] - points[i, 1]}" for i, j in sorted(pairs)

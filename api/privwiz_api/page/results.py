@@ -1,16 +1,17 @@
 """The result: review it, change it, see it as a friend does, accept it, take that back; and friends who are new."""
 
+import hashlib
 import json
 from typing import Any
 
 from flask import Response, g, request
 
 from privwiz.answers import CELL_CHOICES
-from privwiz.decisions import Decision, PolicyDiff
-from privwiz.policy import Policy
+from privwiz.decisions import Decision
+from privwiz.items import ProfileItem
 from privwiz_api.page import store
 from privwiz_api.page.groups import find_group
-from privwiz_api.page.matrix import cells, count, counts, open_parts
+from privwiz_api.page.matrix import cells, changes, count, counts, open_parts
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
 
 __all__: list[str] = []
@@ -98,14 +99,16 @@ def review_friend() -> Any:
 @page.post("/set")
 @visitor
 def set_cells() -> Any:
-    """Set cells by hand: one, an item for a circle, or all items of one."""
+    """Set an item by hand, for a friend, a circle, those of it who wait, or everybody: if they are as many as the user saw."""
     visit: Visit = g.visit
-    decision, item, kind, who = _read_choice(request.form.get("set", ""))
-    items = [known.id for known in visit.items if item in ("", known.id)]
-    friends = _whom(visit, items, kind, who)
-    if decision not in CELL_CHOICES or not items or not friends:
+    said = request.form.get("set", "")
+    decision, item, kind, who, size = _read_choice(said)
+    items = [known.id for known in visit.items if known.id == item]
+    friends = _whom(visit, item, kind, who) if items else ()
+    if decision not in CELL_CHOICES or not friends:
         return show("missing.html", 404)
-    store.label(visit.owner, g.key, [(one, friends, decision) for one in items])
+    if len(friends) == size:
+        store.label(visit.owner, f"{g.key}.{hashlib.sha256(said.encode()).hexdigest()[:16]}", item, friends, decision)
     return back_to("review")
 
 
@@ -113,9 +116,7 @@ def set_cells() -> Any:
 @visitor
 def summary() -> Any:
     """Show what accepting would change."""
-    visit: Visit = g.visit
-    policy = visit.case.wizard.policy()
-    return show("accept.html", **_summary(visit, policy))
+    return show("accept.html", **_summary(g.visit))
 
 
 @page.post("/accept")
@@ -134,7 +135,7 @@ def done() -> Any:
     visit: Visit = g.visit
     if visit.case.settings is None:
         return see("summary")
-    return show("done.html", **_summary(visit, visit.case.wizard.policy()))
+    return show("done.html", **_summary(visit))
 
 
 @page.post("/accept/undo")
@@ -170,17 +171,14 @@ def newcomer() -> Any:
 @page.post("/friends/new")
 @visitor
 def settle() -> Any:
-    """Decide about a friend who is new: what was changed is the user's own choice, then all of it is put in force."""
+    """Decide about a friend who is new."""
     visit: Visit = g.visit
     friend = request.form.get("friend", "")
     if friend not in visit.case.newcomers:
         return see("start")
-    policy, items = visit.case.wizard.policy(), [item.id for item in visit.items]
-    said = [(item, request.form.get(f"d-{item}")) for item in items]
-    changed = [
-        (item, (friend,), str(said)) for item, said in said if said in CELL_CHOICES and said != policy.decision(item, friend)
-    ]
-    store.settle(visit.owner, g.key, request.form.get("version", ""), items, friend, changed)
+    said = {item.id: request.form.get(f"d-{item.id}") for item in visit.items}
+    decisions = {item: Decision(value) if value in CELL_CHOICES else Decision.ASK for item, value in said.items()}
+    store.settle(visit.owner, g.key, request.form.get("version", ""), friend, decisions)
     return see("done")
 
 
@@ -199,7 +197,7 @@ def erase() -> Any:
     return forget_session(show("deleted.html"))
 
 
-def _whom(visit: Visit, items: list[str], kind: str, who: str) -> tuple[str, ...]:
+def _whom(visit: Visit, item: str, kind: str, who: str) -> tuple[str, ...]:
     """Return the friends that a button is about: one, all, those of a circle, or those of it who wait for the user."""
     group = find_group(visit.groups, who)
     if kind == "all":
@@ -208,36 +206,23 @@ def _whom(visit: Visit, items: list[str], kind: str, who: str) -> tuple[str, ...
         return group.members
     if kind == "open" and group:
         policy = visit.case.wizard.policy()
-        return tuple(friend for friend in group.members if any(policy.decision(item, friend) == Decision.ASK for item in items))
+        return tuple(friend for friend in group.members if policy.decision(item, friend) == Decision.ASK)
     return (who,) if kind == "friend" and who in visit.faces else ()
 
 
-def _item(visit: Visit, item: str) -> Any:
+def _item(visit: Visit, item: str) -> ProfileItem | None:
     return next((known for known in visit.items if known.id == item), None)
 
 
-def _read_choice(text: str) -> tuple[str, str, str, str]:
+def _read_choice(text: str) -> tuple[Any, Any, Any, Any, Any]:
+    """Read what a button says: decision, item, kind of audience, which one, how many people."""
     try:
-        decision, item, kind, who = json.loads(text)
+        decision, item, kind, who, size = json.loads(text)
     except (ValueError, TypeError):
-        return "", "", "", ""
-    return decision, item, kind, who
+        return None, None, None, None, None
+    return decision, item, kind, who, size
 
 
-def _summary(visit: Visit, policy: Policy) -> dict[str, Any]:
-    before = visit.case.settings or {}
-    diff = PolicyDiff.between(policy.ego, before, policy.table())
-    friends = policy.friends
-    rows = []
-    for item in visit.items:
-        tally = count(policy, item.id, friends)
-        today = sum(before.get((item.id, friend)) == Decision.ALLOW for friend in friends)
-        gains = sum(c.item == item.id and c.after == Decision.ALLOW for c in diff.changes)
-        losses = sum(c.item == item.id and c.before == Decision.ALLOW for c in diff.changes)
-        rows.append((item, tally, today, gains, losses))
-    return {
-        "rows": rows,
-        "open": sum(row[1].undecided for row in rows),
-        "accepted": visit.case.settings is not None,
-        "note": request.args.get("note"),
-    }
+def _summary(visit: Visit) -> dict[str, Any]:
+    rows = changes(visit.case.wizard.policy(), visit.case.settings or {}, visit.items)
+    return {"rows": rows, "open": sum(row.after.undecided for row in rows), "note": request.args.get("note")}

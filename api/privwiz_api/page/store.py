@@ -1,6 +1,6 @@
 """What the page reads and changes, through the same states and changes as the REST routes: each form counts once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from flask import g
 
 from privwiz.answers import Answer, Entry
 from privwiz.corrections import Correction
-from privwiz.decisions import DecisionTable
+from privwiz.decisions import Decision, DecisionTable
 from privwiz.graphs import build_ego_network
 from privwiz.screens import Screen
 from privwiz.wizard import Wizard
@@ -76,10 +76,10 @@ def answer(owner: Owner, key: str, find: Callable[[Wizard], Screen | None], show
     _say(owner, key, "answers.add", f"{shown} {list(values)}", entries)
 
 
-def label(owner: Owner, key: str, choices: Iterable[tuple[str, tuple[str, ...], str]]) -> None:
-    """Record the user's own choices of (item, friends, decision): all of them, or none."""
-    chosen = tuple(Answer(item, friends, decision, each=True) for item, friends, decision in choices)
-    _say(owner, key, "answers.add", repr(chosen), lambda _: (Entry("label", chosen),))
+def label(owner: Owner, key: str, item: str, friends: tuple[str, ...], decision: str) -> None:
+    """Record the user's own choice about an item for some friends."""
+    chosen = Answer(item, friends, decision, each=True)
+    _say(owner, key, "answers.add", repr(chosen), lambda _: (Entry("label", (chosen,)),))
 
 
 def undo(owner: Owner, key: str) -> None:
@@ -104,26 +104,37 @@ def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
     _make(owner, key, "policy.accept", f"{version} {wanted}", plan)
 
 
-def settle(
-    owner: Owner, key: str, version: str, items: Iterable[str], friend: str, choices: Iterable[tuple[str, tuple[str, ...], str]]
-) -> None:
-    """Record the user's own choices about a friend who is new, and put in force what is then suggested for this friend.
+def settle(owner: Owner, key: str, version: str, friend: str, decisions: Mapping[str, Decision]) -> None:
+    """Put in force what the user decided about a friend who is new.
+
+    Where it is not what was suggested it is also the user's own choice, from which suggestions for others are learnt. What is
+    then suggested anew for this friend is not put in force: the user has not seen it.
+
+    Parameters
+    ----------
+    owner, key, version
+        As of `accept`.
+    friend : str
+    decisions : mapping of str to Decision
+        Item -> what holds from now on.
 
     Raises
     ------
     Problem
         412 if the state is no longer of this version.
     """
-    wanted = sorted(items)
-    chosen = tuple(Answer(item, friends, decision, each=True) for item, friends, decision in choices)
 
     def plan(state: State | None) -> Change:
         before = _still(state, version)
-        state = replace(heard(before, (Entry("label", chosen),)), version=before.version) if chosen else before
+        own = [
+            (item, said) for item, said in decisions.items() if said not in (Decision.ASK, before.policy.decision(item, friend))
+        ]
+        entries = (Entry("label", tuple(Answer(item, (friend,), said.value, each=True) for item, said in own)),) * bool(own)
+        after = replace(heard(before, entries), version=before.version)
         others = {cell: said for cell, said in before.in_force.items() if cell[1] in _settled(before)}
-        return _accepted(state, others, {(item, friend): state.policy.decision(item, friend) for item in wanted})
+        return _accepted(after, others, {(item, friend): said for item, said in decisions.items()})
 
-    _make(owner, key, "policy.accept", f"{version} {wanted} {friend} {chosen}", plan)
+    _make(owner, key, "policy.accept", f"{version} {friend} {decisions}", plan)
 
 
 def take_back(owner: Owner, key: str) -> None:

@@ -161,8 +161,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "review_now": ("Stop here and review", "到此为止，查看结果"),
     "why_ask": ("Why do you ask?", "为什么问这个？"),
     "why_gain": (
-        "About {wrong} of {cells} settings are probably wrong now; this screen is expected to set right {gain} of them.",
-        "在 {cells} 项设置中，目前大约有 {wrong} 项可能不对；这一屏预计能纠正其中 {gain} 项。",
+        "About {wrong:,} of {cells:,} settings are probably wrong now; this screen is expected to set right {gain} of them.",
+        "在 {cells:,} 项设置中，目前大约有 {wrong:,} 项可能不对；这一屏预计能纠正其中 {gain} 项。",
     ),
     "why_audience": (
         "How many may see a thing fixes its level for everybody at once; who they are is found out afterwards.",
@@ -195,13 +195,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A proposal. Change whatever you like; open a number to see every person, and why.",
         "这是一份建议，可以随意修改；点开数字可以看到每个人以及理由。",
     ),
+    "review_first": (
+        "You have not answered anything yet; one screen settles most of this.",
+        "您还没有回答任何问题；答一屏就能确定大部分设置。",
+    ),
+    "review_begin": ("Answer the first screen", "回答第一屏"),
     "open_heading_one": ("1 thing needs your decision", "1 处需要您决定"),
-    "open_heading": ("{number} things need your decision", "{number} 处需要您决定"),
+    "open_heading": ("{number:,} things need your decision", "{number:,} 处需要您决定"),
     "open_lead": (
         "The wizard is not sure enough to show these, so they stay hidden until you decide.",
         "向导对这些没有足够把握，所以在您决定之前不会显示。",
     ),
-    "open_more": ("And {number} more.", "还有 {number} 处。"),
+    "open_more": ("And {number:,} more.", "还有 {number:,} 处。"),
     "more_screens": ("Answer more screens", "再回答几屏"),
     "matrix_heading": ("Who sees what", "谁能看到什么"),
     "matrix_lead": (
@@ -221,6 +226,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "state_ask": ("Hidden until you decide", "等您决定，暂不可见"),
     "do_show": ("Show", "显示"),
     "do_hide": ("Hide", "隐藏"),
+    "undo_change": ("Undo the last change", "撤销上一次更改"),
     "set_cell": ("{item}, {friend}", "{item}，{friend}"),
     "set_group": ("{item}, {circle}", "{item}，{circle}"),
     "set_open_one": ("{item}, {circle}: 1 person who waits", "{item}，{circle}：待定的 1 人"),
@@ -242,7 +248,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "accept_heading": ("Ready to put this in force?", "现在生效吗？"),
     "accept_lead": ("This is what changes. You can take it back afterwards.", "将会有这些变化。之后仍可以撤销。"),
     "accept_open_one": ("1 thing that you have not decided stays hidden.", "您还没有决定的 1 处保持不可见。"),
-    "accept_open": ("{number} things that you have not decided stay hidden.", "您还没有决定的 {number} 处保持不可见。"),
+    "accept_open": ("{number:,} things that you have not decided stay hidden.", "您还没有决定的 {number:,} 处保持不可见。"),
     "accept_go": ("Accept these settings", "接受这些设置"),
     "accept_back": ("Back to the review", "返回查看"),
     "column_today": ("See it today", "现在能看到"),

@@ -27,7 +27,18 @@ from privwiz_api.page.texts import tell
 from privwiz_api.problems import Problem, problem
 from privwiz_api.service import service
 
-__all__ = ["SESSION_SECONDS", "Visit", "back_to", "forget_session", "keep_session", "page", "see", "show", "visitor"]
+__all__ = [
+    "SESSION_SECONDS",
+    "Visit",
+    "back_to",
+    "forget_session",
+    "keep_session",
+    "know_visitor",
+    "page",
+    "see",
+    "show",
+    "visitor",
+]
 
 SESSION_SECONDS = 3600
 """A session ends so long after its last request."""
@@ -76,7 +87,7 @@ class Visit:
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
         """What the user wants to look at, the most private first."""
-        return tuple(item for item in self.all_items if item.id not in self.left_out)
+        return tuple(item for item in self.all_items if item.id not in self.left_out) or self.all_items
 
     @cached_property
     def all_items(self) -> tuple[ProfileItem, ...]:
@@ -94,21 +105,26 @@ class Visit:
         return service().signer.sign(secrets.token_urlsafe(12), _purpose("ticket", self.owner))
 
 
+def know_visitor() -> None:
+    """Read the session, before anything counts or limits the requests of its user."""
+    if request.blueprint == page.name and (visit := _read_session()) is not None:
+        g.visit, g.caller = visit, visit.owner.caller
+
+
 def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
     """Let a view be reached with a session only, and what its forms send with a ticket of the same user."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
-        session = _read_session()
-        if session is None:
+        visit: Visit | None = g.get("visit")
+        if visit is None:
             return show("expired.html", 401, fields=list(request.form.items(multi=True)))
-        g.visit = session
         if request.method == "POST":
             g.key = request.form.get("ticket", "")
-            if service().signer.read(g.key, _purpose("ticket", session.owner)) is None:
+            if service().signer.read(g.key, _purpose("ticket", visit.owner)) is None:
                 return show("refused.html", 403)
             return view(*args, **kwargs)
-        _ = session.case
+        _ = visit.case
         with service().load.turn():
             return view(*args, **kwargs)
 
@@ -159,7 +175,7 @@ def keep_session(answer: AnyResponse, owner: Owner, left_out: tuple[str, ...] = 
         service().signer.sign(session, _COOKIE),
         max_age=SESSION_SECONDS,
         path=url_for("page.start"),
-        secure=request.is_secure,
+        secure=request.is_secure or service().settings.public_url.startswith("https://"),
         httponly=True,
         samesite="Strict",
     )
@@ -211,7 +227,9 @@ def _finish(answer: Response) -> Response:
         answer.headers["Content-Security-Policy"] = CONTENT_POLICY.replace("img-src", f"img-src {' '.join(origins)}")
     if answer.mimetype in _COMPRESSED and request.accept_encodings["gzip"] and answer.status_code not in (204, 304):
         answer.direct_passthrough = False
-        answer.set_data(gzip.compress(answer.get_data(), 6, mtime=0))
+        body = answer.get_data()
+        answer.close()  # a static file is open until then
+        answer.set_data(gzip.compress(body, 6, mtime=0))
         answer.headers["Content-Encoding"] = "gzip"
         answer.headers["Vary"] = "Accept-Encoding"
     return answer
