@@ -1,7 +1,7 @@
 """What is believed about the whole matrix: derived from network, circles, answers and prior, and never stored."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -111,7 +111,7 @@ class Layout:
     def circle_names(self) -> Mapping[tuple[int, ...], tuple[str, str]]:
         """Members of each group asked about and of each circle found -> its name in English and Chinese."""
         named = (*self.circles, *self.found.distinct())
-        return {tuple(map(self.network.index, group.members)): (group.name, group.name_zh) for group in named}
+        return {self.network.positions(group.members): (group.name, group.name_zh) for group in named}
 
     @cached_property
     def close(self) -> npt.NDArray[np.bool_]:
@@ -148,7 +148,7 @@ def lay_out(
         anyway among them.
     """
     chosen = askable_groups(network, circles)
-    groups = [tuple(map(network.index, circle.members)) for circle in chosen]
+    groups = [network.positions(circle.members) for circle in chosen]
     if network.n > 1:
         groups.append(tuple(range(network.n)))
     groups += sorted(set(others).difference(groups))
@@ -199,12 +199,14 @@ class Belief:
         """Probability that the likelier of allow and deny is wrong, shape (J, n); zero where the user has said."""
         return np.where(self.said.stated != 0, 0, np.minimum(self.probability, 1 - self.probability))
 
-    def policy(self) -> Policy:
-        """Set every cell, with its reason."""
+    def policy(self, friends: Sequence[int] | None = None) -> Policy:
+        """Set every cell, with its reason; if only the cells of some ``friends`` will be looked at, faster."""
         layout, said = self.layout, self.said
         reasons = explain_untold(layout.items, layout.names)
         if self.posterior is not None:
-            reasons = explain(layout.model, self.posterior, said, layout.items, layout.names, layout.circle_names, layout.close)
+            reasons = explain(
+                layout.model, self.posterior, said, layout.items, layout.names, layout.circle_names, layout.close, friends
+            )
         return Policy(layout.network.ego, layout.items, layout.network.friends, self.granted, said.stated, reasons, layout.names)
 
 

@@ -1,15 +1,15 @@
 """Circles: communities of friends at several resolutions, with names that people recognise and ids that stay."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.communities import Labels, best_community, canonical_labels, leiden, louvain, match_groups
+from privwiz.communities import Labels, best_community, canonical_labels, join_alike, leiden, louvain, match_groups
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.graphs import EgoNetwork
 from privwiz.naming import PERSONAL_FIELDS, CircleName, attribute_holders, circle_names, field_text
@@ -21,6 +21,8 @@ __all__ = [
     "Circle",
     "Circles",
     "Coverage",
+    "alike",
+    "assemble",
     "assign_friend",
     "attribute_circles",
     "check_resolutions",
@@ -53,6 +55,8 @@ class Circle:
         What people read, in English and Chinese.
     lists_people : bool
         Whether the name names or counts members, so that it has to change with them.
+    corrected : bool
+        Whether the user has corrected it (`privwiz.corrections`): its members and its name stay, whatever is found in the ties.
     """
 
     id: str
@@ -61,6 +65,7 @@ class Circle:
     name: str
     name_zh: str
     lists_people: bool = False
+    corrected: bool = False
 
     def __len__(self) -> int:
         return len(self.members)
@@ -138,6 +143,8 @@ class Circles:
         Number of friends without ties to other friends.
     last_id : int
         The largest number given to a circle so far; none is given again.
+    dismissed : tuple of `Circle`
+        Circles as they were when the user said that they are no groups.
     """
 
     resolutions: tuple[float, ...]
@@ -146,6 +153,7 @@ class Circles:
     circles: tuple[Circle, ...]
     isolated: int = 0
     last_id: int = 0
+    dismissed: tuple[Circle, ...] = ()
 
     def __post_init__(self) -> None:
         self.labels.setflags(write=False)
@@ -204,11 +212,12 @@ class Circles:
         return tuple(level[c] for level, c in zip(self._levels, self.labels[:, i].tolist(), strict=True) if c < len(level))
 
     def distinct(self) -> tuple[Circle, ...]:
-        """Return one circle for each set of members: the one on the first level that has it."""
-        first: dict[tuple[str, ...], Circle] = {}
+        """Return one circle for each set of members: the first that the user has corrected, else the one on the first level."""
+        chosen: dict[tuple[str, ...], Circle] = {}
         for circle in self.circles:
-            first.setdefault(circle.members, circle)
-        return tuple(first.values())
+            if circle.corrected > chosen.setdefault(circle.members, circle).corrected:
+                chosen[circle.members] = circle
+        return tuple(chosen.values())
 
     @property
     def coverage(self) -> Coverage:
@@ -269,7 +278,9 @@ def find_circles(
     previous : Circles, optional
         The circles of the network as it was. The search starts from them (Leiden only), and a circle takes over the id of the old
         circle that it is paired with by the one-to-one matching of largest total overlap on its level, if their Jaccard index is
-        at least .1. Friends may have come and gone.
+        at least .1. Friends may have come and gone. What the user has corrected stays as it is, less the friends who are gone,
+        plus the new friends who have more ties with it beyond chance than with any other community; what the user has dismissed
+        is no circle again (`privwiz.corrections`).
 
     Raises
     ------
@@ -294,16 +305,20 @@ def find_circles(
         labels = louvain(network, gammas, seed)
     else:
         raise DataError(f"method {method!r} is not known; use 'leiden' or 'networkx'")
-    kept = [{} for _ in gammas] if previous is None else _successors(network, gammas, labels, previous)
-    return _assemble(network, gammas, labels, kept, 0 if previous is None else previous.last_id)
+    if previous is None:
+        return assemble(network, gammas, labels, [{} for _ in gammas])
+    labels, kept = _keep_corrections(network, gammas, labels, previous)
+    dismissed = _dismissed_still(network, gammas, previous)
+    return assemble(network, gammas, labels, kept, previous.last_id, dismissed)
 
 
 def assign_friend(circles: Circles, network: EgoNetwork, friend: str) -> Circles:
     """Put one new friend into circles at once, by its ties; all others stay where they are.
 
     On each level the friend joins the community that it has the most ties with beyond chance, or stays alone if there is none
-    (`privwiz.communities.best_community`). Ids and names stay, except for names that list people. Much cheaper than
-    `find_circles` and nearly as good; call ``find_circles(..., previous=...)`` when there is time.
+    (`privwiz.communities.best_community`); a circle that the user has corrected, on all of its levels or on none. Ids and names
+    stay, except for names that list people. Much cheaper than `find_circles` and nearly as good; call
+    ``find_circles(..., previous=...)`` when there is time.
 
     Parameters
     ----------
@@ -326,22 +341,21 @@ def assign_friend(circles: Circles, network: EgoNetwork, friend: str) -> Circles
         raise DataError(
             f"these circles are not of the network without {friend!r}; add one friend at a time, or find the circles again"
         )
-    before = np.insert(circles.labels, place, circles.labels.max(axis=1, initial=-1) + 1, axis=1)
-    for level, gamma in zip(before, circles.resolutions, strict=True):
-        level[place] = best_community(network, place, level, gamma)
-    labels = np.array([canonical_labels(level) for level in before], dtype=np.int32).reshape(before.shape)
-    kept = [
-        {int(number[raw == c][0]): circle for c, circle in enumerate(circles.level(k))}
-        for k, (raw, number) in enumerate(zip(before, labels, strict=True))
-    ]
-    return _assemble(network, circles.resolutions, labels, kept, circles.last_id, keep_names=True)
+    alone = circles.labels.max(initial=-1) + 1
+    labels = np.insert(circles.labels, place, alone, axis=1)
+    for level, gamma in zip(labels, circles.resolutions, strict=True):
+        community = best_community(network, place, level, gamma)
+        level[place] = alone if community < 0 else community
+    kept = [dict(enumerate(circles.level(k))) for k in range(len(labels))]
+    join_alike(labels, place, _corrected_groups(kept), alone)
+    return assemble(network, circles.resolutions, labels, kept, circles.last_id, circles.dismissed, keep_names=True)
 
 
-def attribute_circles(network: EgoNetwork) -> tuple[Circle, ...]:
+def attribute_circles(network: EgoNetwork, attributes: Collection[tuple[str, str]] | None = None) -> tuple[Circle, ...]:
     """Return the friends who share one attribute as circles, for every attribute of at least 3 and less than 80 % of all friends.
 
-    The largest first; level -1; ids such as ``"a:school=538"``. No circle is made of the fields in
-    `privwiz.naming.PERSONAL_FIELDS`.
+    With ``attributes``, each a field and a value, for these only. The largest first; level -1; ids such as ``"a:school=538"``. No
+    circle is made of the fields in `privwiz.naming.PERSONAL_FIELDS`.
 
     Examples
     --------
@@ -360,7 +374,9 @@ def attribute_circles(network: EgoNetwork) -> tuple[Circle, ...]:
             f"{field_text(field, 'zh')}为 {value} 的好友",
         )
         for (field, value), friends in attribute_holders(network, at_least=MIN_SIZE).items()
-        if field not in PERSONAL_FIELDS and len(friends) < _MAX_ATTRIBUTE_SHARE * network.n
+        if (attributes is None or (field, value) in attributes)
+        and field not in PERSONAL_FIELDS
+        and len(friends) < _MAX_ATTRIBUTE_SHARE * network.n
     ]
     return tuple(sorted(found, key=lambda circle: (-len(circle), circle.id)))
 
@@ -405,58 +421,163 @@ def _start(network: EgoNetwork, resolutions: Sequence[float], previous: Circles)
     return start
 
 
-def _successors(network: EgoNetwork, resolutions: Sequence[float], labels: Labels, previous: Circles) -> list[dict[int, Circle]]:
-    """Return for each level which of its communities continues which old circle."""
+def alike(some: Collection[str], others: Collection[str]) -> bool:
+    """Whether more than half of all who are in either group are in both.
+
+    >>> alike("abc", "abcd"), alike("abc", "abcdef")
+    (True, False)
+    """
+    return 2 * len(set(some) & set(others)) > len({*some, *others})
+
+
+def _keep_corrections(
+    network: EgoNetwork, resolutions: Sequence[float], found: Labels, previous: Circles
+) -> tuple[Labels, list[dict[int, Circle]]]:
+    """Put the circles that the user has corrected in the place of what was found, and part who is no group.
+
+    Return the communities that result, and for each level which of them continues which old circle.
+    """
+    n, here = network.n, set(network.friends)
+    labels = found.copy()
+    kept: list[dict[int, Circle]] = [{} for _ in resolutions]
+    for number, circle in enumerate((circle for circle in previous if circle.corrected), start=2 * n):
+        gamma, members = (
+            previous.resolutions[circle.level],
+            [network.index(friend) for friend in circle.members if friend in here],
+        )
+        if gamma in resolutions and members:
+            kept[resolutions.index(gamma)][number] = circle
+            labels[resolutions.index(gamma), members] = number
+    for level in labels if previous.dismissed else ():
+        for group in (np.flatnonzero(level == community) for community in range(level[level < n].max(initial=-1) + 1)):
+            people = [network.friends[i] for i in group]
+            if any(alike(people, circle.members) for circle in previous.dismissed):
+                level[group] = n + group
+    if groups := _corrected_groups(kept):
+        for i in (network.index(friend) for friend in network.friends if friend not in set(previous.friends)):
+            for level, gamma in zip(labels, resolutions, strict=True):
+                community = best_community(network, i, level, gamma)
+                level[i] = community if community >= 2 * n else level[i]
+            join_alike(labels, i, groups, n + i)
+    numbered = np.array([canonical_labels(level) for level in labels], dtype=np.int32).reshape(labels.shape)
+    successors = [
+        {int(number[level == raw][0]): circle for raw, circle in old.items()}
+        for level, number, old in zip(labels, numbered, kept, strict=True)
+    ]
+    for taken, others in zip(successors, _successors(network, resolutions, numbered, successors, previous), strict=True):
+        taken.update(others)
+    return numbered, successors
+
+
+def _corrected_groups(kept: Sequence[Mapping[int, Circle]]) -> list[dict[int, int]]:
+    """Return for each group of people that the user has corrected its community on each level where it stands.
+
+    ``kept`` says for each level which community is which circle. Groups on a coarse level come first.
+    """
+    groups: dict[tuple[str, ...], dict[int, int]] = {}
+    for k, level in enumerate(kept):
+        for community, circle in level.items():
+            if circle.corrected:
+                groups.setdefault(circle.members, {})[k] = community
+    return list(groups.values())
+
+
+def _dismissed_still(network: EgoNetwork, resolutions: Sequence[float], previous: Circles) -> tuple[Circle, ...]:
+    """Return the dismissed circles, less the friends who are gone, on the levels of today."""
+    here = set(network.friends)
+    return tuple(
+        replace(circle, level=resolutions.index(gamma), members=tuple(friend for friend in circle.members if friend in here))
+        for circle in previous.dismissed
+        if (gamma := previous.resolutions[circle.level]) in resolutions and len(here.intersection(circle.members)) >= MIN_SIZE
+    )
+
+
+def _successors(
+    network: EgoNetwork, resolutions: Sequence[float], labels: Labels, taken: Sequence[Collection[int]], previous: Circles
+) -> list[dict[int, Circle]]:
+    """Return for each level which of its communities, but those ``taken``, continues which old circle that is not corrected."""
     position = {friend: i for i, friend in enumerate(dict.fromkeys((*network.friends, *previous.friends)))}
+    nobody = np.zeros(0, np.intp)
     successors = []
-    for gamma, level in zip(resolutions, labels, strict=True):
-        old = previous.level(previous.resolutions.index(gamma)) if gamma in previous.resolutions else ()
+    for gamma, level, corrected in zip(resolutions, labels, taken, strict=True):
+        level_before = previous.level(previous.resolutions.index(gamma)) if gamma in previous.resolutions else ()
+        old = [circle for circle in level_before if not circle.corrected]
         members = [np.array([position[friend] for friend in circle.members]) for circle in old]
-        pairs = match_groups(members, community_members(level), len(position))
-        successors.append({new: old[k] for new, k in pairs.items()})
+        new = [nobody if c in corrected else group for c, group in enumerate(community_members(level))]
+        pairs = match_groups(members, new, len(position))
+        successors.append({number: old[k] for number, k in pairs.items()})
     return successors
 
 
-def _assemble(
+def assemble(
     network: EgoNetwork,
     resolutions: tuple[float, ...],
     labels: Labels,
     kept: Sequence[Mapping[int, Circle]],
-    last_id: int,
+    last_id: int = 0,
+    dismissed: tuple[Circle, ...] = (),
     *,
     keep_names: bool = False,
 ) -> Circles:
-    """Make circles of the communities; ``kept`` says per level which of them continue which old circle."""
+    """Make circles of communities.
+
+    Parameters
+    ----------
+    network : EgoNetwork
+    resolutions : tuple of float, length k
+    labels : int array of shape (k, n)
+        Community of each friend on each level, numbered in any way.
+    kept : sequence of mapping, length k
+        Community -> the circle whose id, and correctness, it takes over; communities without anybody in them are passed over.
+    last_id : int
+        Ids that are given here follow this one.
+    dismissed : tuple of `Circle`
+    keep_names : bool
+        Whether the circles that are kept keep their names, all but those about people that have changed; else only those that
+        the user has corrected do.
+    """
+    numbered = np.array([canonical_labels(level) for level in labels], dtype=np.int32).reshape(labels.shape)
+    renumbered = [dict(zip(raw.tolist(), level.tolist(), strict=True)) for raw, level in zip(labels, numbered, strict=True)]
+    continued = [
+        {number[raw]: circle for raw, circle in old.items() if raw in number}
+        for number, old in zip(renumbered, kept, strict=True)
+    ]
     found = [
-        _Found(k, group, tuple(network.friends[i] for i in group.tolist()), kept[k].get(c))
-        for k, level in enumerate(labels)
+        _Found(k, group, tuple(network.friends[i] for i in group.tolist()), continued[k].get(c))
+        for k, level in enumerate(numbered)
         for c, group in enumerate(community_members(level))
     ]
-    names = _names_that_stay(found) if keep_names else {}
+    names = _names_that_stay(found, keep_all=keep_names)
     rest = [number for number in range(len(found)) if number not in names]
     names.update(zip(rest, circle_names(network, [found[number].positions for number in rest], names.values()), strict=True))
     circles = []
     for number, (k, _, members, old) in enumerate(found):
         if old is None:
             last_id += 1
+        corrected = old is not None and old.corrected
         en, zh, lists_people = names[number]
-        circles.append(Circle(f"c{last_id}" if old is None else old.id, k, members, en, zh, lists_people))
-    return Circles(resolutions, network.friends, labels, tuple(circles), int((network.degree == 0).sum()), last_id)
+        circles.append(Circle(f"c{last_id}" if old is None else old.id, k, members, en, zh, lists_people, corrected))
+    isolated = int((network.degree == 0).sum())
+    return Circles(resolutions, network.friends, numbered, tuple(circles), isolated, last_id, dismissed)
 
 
-def _names_that_stay(found: Sequence[_Found]) -> dict[int, CircleName]:
-    """Return the names that are kept, by position in ``found``: all but those about people that have changed.
+def _names_that_stay(found: Sequence[_Found], *, keep_all: bool) -> dict[int, CircleName]:
+    """Return the names that are kept, by position in ``found``: of all or only of corrected circles.
 
-    Where circles of one name are no longer the same people, the one that has not changed keeps it.
+    Names about people that have changed are not. Where circles of one name are not the same people, one that the user has
+    corrected keeps it, else one that has not changed.
     """
     names: dict[int, CircleName] = {}
-    owner: dict[CircleName, tuple[str, ...]] = {}
-    for changed in (False, True):
-        for number, (_, _, members, old) in enumerate(found):
-            if old is not None and changed == (old.members != members) and not (changed and old.lists_people):
-                name = CircleName(old.name, old.name_zh, old.lists_people)
-                if owner.setdefault(name, members) == members:
-                    names[number] = name
+    owner: dict[str, tuple[str, ...]] = {}
+    kept = [
+        (number, members, old, old.members != members) for number, (_, _, members, old) in enumerate(found) if old is not None
+    ]
+    for number, members, old, changed in sorted(kept, key=lambda one: (not one[2].corrected, one[3])):
+        if (keep_all or old.corrected) and not (changed and old.lists_people):
+            texts = (old.name, old.name_zh)
+            if old.corrected or all(owner.get(text, members) == members for text in texts):
+                names[number] = CircleName(*texts, old.lists_people)
+                owner |= dict.fromkeys(texts, members)
     return names
 
 

@@ -1,4 +1,4 @@
-"""Circles as JSON documents of the format ``privwiz.circles/1``."""
+"""Circles as JSON documents of the format ``privwiz.circles/2``; ``privwiz.circles/1``, without corrections, is read too."""
 
 import re
 from collections.abc import Mapping
@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from privwiz.circles import Circle, Circles, check_resolutions, community_members
+from privwiz.circles import MIN_SIZE, Circle, Circles, check_resolutions, community_members
 from privwiz.communities import Labels, canonical_labels
 from privwiz.errors import DataError
 from privwiz.strict_json import expect
 
 __all__ = ["FORMAT", "read_circles", "write_circles"]
 
-FORMAT = "privwiz.circles/1"
+FORMAT = "privwiz.circles/2"
+_BEFORE_CORRECTIONS = "privwiz.circles/1"
 
 _ID = re.compile(r"c([1-9][0-9]{0,17})")
 
@@ -26,12 +27,12 @@ def write_circles(circles: Circles) -> dict[str, Any]:
         "resolutions": list(circles.resolutions),
         "friends": list(circles.friends),
         "labels": circles.labels.tolist(),
-        "circles": [
-            {"id": circle.id, "name": circle.name, "name_zh": circle.name_zh, "lists_people": circle.lists_people}
-            for circle in circles
-        ],
+        "circles": [_write_circle(circle) for circle in circles],
         "isolated": circles.isolated,
         "last_id": circles.last_id,
+        "dismissed": [
+            {**_write_circle(circle), "level": circle.level, "members": list(circle.members)} for circle in circles.dismissed
+        ],
     }
 
 
@@ -44,7 +45,7 @@ def read_circles(document: Mapping[str, Any]) -> Circles:
         If the document is of another format, damaged, or contradicts itself.
     """
     found = expect(document, dict, "circles").get("format")
-    if found != FORMAT:
+    if found not in (FORMAT, _BEFORE_CORRECTIONS):
         raise DataError(f"the format of the circles is {found!r:.60}; {FORMAT!r} is needed here, find the circles again")
     resolutions = check_resolutions(
         [expect(gamma, float, "a resolution") for gamma in expect(document.get("resolutions"), list, "'resolutions'")]
@@ -63,12 +64,36 @@ def read_circles(document: Mapping[str, Any]) -> Circles:
             f"there are {len(rows)} circles, but {len(groups)} by the labels; the file was damaged, find the circles again"
         )
     circles = tuple(
-        _read_circle(expect(row, dict, "a circle"), k, tuple(friends[i] for i in group.tolist()), last_id)
+        _read_circle(expect(row, dict, "a circle"), k, tuple(friends[i] for i in group.tolist()), last_id, found)
         for row, (k, group) in zip(rows, groups, strict=True)
     )
-    if len({circle.id for circle in circles}) < len(circles):
+    dismissed: tuple[Circle, ...] = ()
+    if found == FORMAT:
+        rows = expect(document.get("dismissed"), list, "'dismissed'")
+        dismissed = tuple(_read_dismissed(expect(row, dict, "a circle"), len(resolutions), last_id) for row in rows)
+    if len({circle.id for circle in (*circles, *dismissed)}) < len(circles) + len(dismissed):
         raise DataError("two circles have the same id; the file was damaged, find the circles again")
-    return Circles(resolutions, friends, labels, circles, isolated, last_id)
+    return Circles(resolutions, friends, labels, circles, isolated, last_id, dismissed)
+
+
+def _write_circle(circle: Circle) -> dict[str, Any]:
+    return {
+        "id": circle.id,
+        "name": circle.name,
+        "name_zh": circle.name_zh,
+        "lists_people": circle.lists_people,
+        "corrected": circle.corrected,
+    }
+
+
+def _read_dismissed(row: Mapping[str, Any], levels: int, last_id: int) -> Circle:
+    level = expect(row.get("level"), int, "the level of a dismissed circle")
+    if not 0 <= level < levels:
+        raise DataError(f"the level of a dismissed circle is {level}; the levels are 0 to {levels - 1}")
+    members = [expect(friend, str, "a friend") for friend in expect(row.get("members"), list, "'members' of a dismissed circle")]
+    if len(members) < MIN_SIZE or any(before >= after for before, after in pairwise(members)):
+        raise DataError("the members of a dismissed circle are too few, not sorted or come twice; the file was damaged")
+    return _read_circle(row, level, tuple(members), last_id, FORMAT)
 
 
 def _read_labels(levels: list[Any], k: int, n: int) -> Labels:
@@ -86,12 +111,11 @@ def _read_labels(levels: list[Any], k: int, n: int) -> Labels:
     return labels
 
 
-def _read_circle(row: Mapping[str, Any], level: int, members: tuple[str, ...], last_id: int) -> Circle:
+def _read_circle(row: Mapping[str, Any], level: int, members: tuple[str, ...], last_id: int, document_format: str) -> Circle:
     circle_id, name, name_zh = (expect(row.get(key), str, f"{key!r} of a circle") for key in ("id", "name", "name_zh"))
     number = _ID.fullmatch(circle_id)
     if number is None or int(number[1]) > last_id:
         raise DataError(f"{circle_id!r:.60} is not the id of a circle up to 'c{last_id}'; find the circles again")
-    lists_people = row.get("lists_people")
-    if type(lists_people) is not bool:
-        raise DataError(f"'lists_people' of circle {circle_id!r} is {lists_people!r:.40}; it must be true or false")
-    return Circle(circle_id, level, members, name, name_zh, lists_people)
+    lists_people = expect(row.get("lists_people"), bool, f"'lists_people' of circle {circle_id!r}")
+    corrected = document_format == FORMAT and expect(row.get("corrected"), bool, f"'corrected' of circle {circle_id!r}")
+    return Circle(circle_id, level, members, name, name_zh, lists_people, corrected)

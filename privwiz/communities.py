@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from privwiz.graphs import EgoNetwork
 
-__all__ = ["Labels", "best_community", "canonical_labels", "igraph_random", "leiden", "louvain", "match_groups"]
+__all__ = ["Labels", "best_community", "canonical_labels", "igraph_random", "join_alike", "leiden", "louvain", "match_groups"]
 
 Labels: TypeAlias = npt.NDArray[np.int32]
 Ints: TypeAlias = npt.NDArray[np.intp]
@@ -158,6 +158,39 @@ def best_community(network: EgoNetwork, i: int, labels: Labels, resolution: floa
     ties = np.bincount(labels[neighbors], network.adjacency.data[network.indptr[i] : network.indptr[i + 1]], len(total))
     gain = ties - resolution * strength[i] * total / strength.sum()
     return int(gain.argmax()) if gain.max() > 0 else -1
+
+
+def join_alike(labels: Labels, i: int, groups: Iterable[Mapping[int, int]], alone: int) -> None:
+    """Let a friend, in place, be in a group that stands on several levels on all of these or on none: as on the first of them.
+
+    Parameters
+    ----------
+    labels : int array of shape (k, n)
+        Community of each friend on each level.
+    i : int
+        Position of the friend.
+    groups : iterable of mapping
+        Level -> community, for each group; of groups that share a level, the earlier one goes first.
+    alone : int
+        A community for the friend where it leaves one of these.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 0, 0], [1, 1, 2], [5, 5, 3]], dtype=np.int32)
+    >>> join_alike(labels, 2, [{0: 0, 1: 1}, {2: 3, 1: 2}], alone=9)
+    >>> labels[:, 2].tolist()
+    [0, 1, 9]
+    """
+    taken: set[int] = set()
+    for places in groups:
+        first = min(places)
+        joins = labels[first, i] == places[first] and taken.isdisjoint(places)
+        taken.update(places if joins else ())
+        for level, community in places.items():
+            if joins:
+                labels[level, i] = community
+            elif labels[level, i] == community:
+                labels[level, i] = alone
 
 
 def _igraph(network: EgoNetwork) -> tuple[Any, list[float] | None]:

@@ -1,6 +1,5 @@
 """How alike two friends are: the prior covariance of their latents, from circles, ties, attributes and federated weights."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -28,22 +27,23 @@ def circle_kernel(circles: Circles) -> Floats:
 
     Every level counts once, so friends who part only at the finest level are nearly alike.
     """
-    labels = circles.labels
-    levels, n = labels.shape
-    offset = labels + np.concatenate([[0], np.cumsum(labels.max(axis=1, initial=-1) + 1)[:-1]])[:, None]
-    columns = int(offset.max(initial=-1)) + 1
-    member = sparse.csr_array(
-        (np.ones(levels * n, np.float32), (np.tile(np.arange(n), levels), offset.ravel())), shape=(n, columns)
-    )
-    return np.asarray((member @ member.T).toarray() / levels)
+    levels, n = circles.labels.shape
+    together = np.zeros((n, n), np.float32)
+    for level in circles.labels:
+        together += level[:, None] == level
+    together /= levels
+    return together
 
 
 def neighbourhood_kernel(network: EgoNetwork) -> Floats:
     """Jaccard similarity of closed neighbourhoods, shape (n, n): shared friends over all friends of either, oneself included."""
     own = (network.adjacency > 0).astype(np.float32) + sparse.eye_array(network.n, dtype=np.float32, format="csr")
-    common = (own @ own).toarray()
+    common = np.asarray(own @ own.toarray())  # faster than the sparse product, which is hardly sparse
     size = np.diag(common)
-    return np.asarray(common / (size[:, None] + size - common))
+    either = size[:, None] + size
+    either -= common
+    common /= either
+    return common
 
 
 def attribute_kernel(network: EgoNetwork) -> Floats:
@@ -53,28 +53,25 @@ def attribute_kernel(network: EgoNetwork) -> Floats:
     Documentation 28, 1972): a rare value in common says more. Names do not count.
     """
     n = network.n
-    values = [[(field, value) for field, values in network.profiles[friend].items() if field != "name" for value in values]
-              for friend in network.friends]  # fmt: skip
-    frequency = Counter(token for tokens in values for token in tokens)
-    column = {token: k for k, token in enumerate(frequency)}
-    weight = np.log(n / np.fromiter(frequency.values(), float, len(frequency))) + 0.1
-    row = np.repeat(np.arange(n), [len(tokens) for tokens in values])
-    at = np.fromiter((column[token] for tokens in values for token in tokens), np.intp, len(row))
-    table = sparse.csr_array((weight[at].astype(np.float32), (row, at)), shape=(n, max(1, len(column))))
+    names, row, column = network.attributes
+    counts = np.array([field != "name" for field, _ in names], bool)[column]
+    row, column = row[counts], column[counts]
+    frequency = np.bincount(column, minlength=max(1, len(names)))
+    weight = np.log(max(1, n) / np.maximum(frequency, 1)) + 0.1
+    table = sparse.csr_array((weight[column].astype(np.float32), (row, column)), shape=(n, len(frequency)))
     norm = np.sqrt(np.maximum(np.asarray(table.multiply(table).sum(axis=1)).ravel(), 1e-9))
     scaled = sparse.diags_array(1 / norm.astype(np.float32)) @ table
-    kernel = (scaled @ scaled.T).toarray()
+    kernel = np.asarray(scaled @ scaled.T.tocsr().toarray())
     np.fill_diagonal(kernel, 1)
-    return np.asarray(kernel)
+    return kernel
 
 
 def similarity(network: EgoNetwork, circles: Circles, scales: KernelScales) -> Floats:
     """Sum of the three friend kernels, weighted as ``scales`` say, shape (n, n)."""
-    return np.asarray(
-        scales.circles * circle_kernel(circles)
-        + scales.neighbourhood * neighbourhood_kernel(network)
-        + scales.attributes * attribute_kernel(network)
-    )
+    alike = scales.circles * circle_kernel(circles)
+    alike += scales.neighbourhood * neighbourhood_kernel(network)
+    alike += scales.attributes * attribute_kernel(network)
+    return np.asarray(alike)
 
 
 def latent_model(
@@ -111,14 +108,17 @@ def latent_model(
     scales = prior.scales
     design = prior.design(features)
     alike = similarity(network, circles, scales)
-    linear = (design @ prior.covariance @ design.T).astype(np.float32) / PROBIT_VARIANCE
+    linear = (design @ prior.covariance @ design.T).astype(np.float32)
+    linear /= PROBIT_VARIANCE
     members = _membership(n, list(groups))
     mean = scales.mean * (prior.weights_for(tuple(items)) @ design.T)
 
     def compose(level: float, alike_scale: float, linear_scale: float, independent: float) -> Floats:
-        kernel = level + alike_scale * alike + linear_scale * linear
+        kernel = alike_scale * alike
+        kernel += level
+        kernel += linear_scale * linear
         kernel[np.diag_indices(n)] += independent
-        return _extend(kernel.astype(np.float32), members)
+        return _extend(kernel, members)
 
     return LatentModel(
         mean=np.concatenate([mean, (members @ mean.T).T], axis=1).astype(np.float32),

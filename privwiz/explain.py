@@ -32,7 +32,7 @@ class _Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Told:
-    """K answers, as reasons of the n friends' cells can call them.
+    """K answers, as reasons of the cells of n friends can call them.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ def explain(
     names: Sequence[str],
     circle_names: Mapping[tuple[int, ...], tuple[str, str]],
     close: npt.NDArray[np.bool_],
+    friends: Sequence[int] | None = None,
 ) -> Reasons:
     """Return what finds the reason of a cell.
 
@@ -107,16 +108,19 @@ def explain(
         Members of a circle -> its name in English and Chinese. A group that is not there is called by its people.
     close : bool array of shape (n, n)
         Which friends are close to each other; nobody to oneself.
+    friends : sequence of int, optional
+        The friends whose cells have to be explained; all unless given.
     """
-    n = len(names)
+    whom = np.arange(len(names)) if friends is None else np.array(friends, np.intp)
+    column = {friend: c for c, friend in enumerate(whom.tolist())}
 
     @cache
     def sorted_out() -> _Told:
-        return _sort_out(said, close)
+        return _sort_out(said, close, whom)
 
     @cache
     def weighed(item: int) -> _Weighed:
-        return _weigh(sorted_out(), contributions(model, posterior, item, np.arange(n)), model.mean[item, :n])
+        return _weigh(sorted_out(), contributions(model, posterior, item, whom), model.mean[item, whom])
 
     def group_reason(subject: _Subject, friend: int) -> Reason:
         item, members, value = subject.item, subject.members, subject.value
@@ -127,28 +131,28 @@ def explain(
         return Reason("circle", items[item], names[friend], value, circle=circle_names.get(members, by_people))
 
     def reason(item: int, friend: int) -> Reason:
-        told = sorted_out()
-        closing = told.closing[item, friend]
+        told, at = sorted_out(), column[friend]
+        closing = told.closing[item, at]
         if closing >= 0:
             return group_reason(told.subjects[int(told.of_group[:, closing].argmax())], friend)
         added, best, enough = weighed(item)
-        if not enough[friend]:
+        if not enough[at]:
             return Reason("prior", items[item], names[friend])
-        number = int(best[friend])
+        number = int(best[at])
         subject = told.subjects[number]
         if subject.kind != "friends":
             return group_reason(subject, friend)
-        used = np.flatnonzero(told.of_friends[number] & (added[:, friend] > 0) & ~told.groupwise[:, friend]).tolist()
+        used = np.flatnonzero(told.of_friends[number] & (added[:, at] > 0) & ~told.groupwise[:, at]).tolist()
         near = {k: [i for i in told.members[k] if close[friend, i]] for k in used}
-        nearest = sorted(used, key=lambda k: -added[k, friend] / len(near[k]))
+        nearest = sorted(used, key=lambda k: -added[k, at] / len(near[k]))
         people = dict.fromkeys(names[i] for k in nearest for i in near[k])
         return Reason("friends", items[subject.item], names[friend], str(subject.value), friends=tuple(people)[:_MOST_FRIENDS])
 
     return reason
 
 
-def _sort_out(said: Evidence, close: npt.NDArray[np.bool_]) -> _Told:
-    """Find what each answer can be called in the reasons of each friend."""
+def _sort_out(said: Evidence, close: npt.NDArray[np.bool_], whom: npt.NDArray[np.intp]) -> _Told:
+    """Find what each answer can be called in the reasons of some friends."""
     answers = [answer for answer in said.answers if answer[2] != UNSURE]
     n = len(close)
     member = np.zeros((len(answers), n), bool)
@@ -165,8 +169,8 @@ def _sort_out(said: Evidence, close: npt.NDArray[np.bool_]) -> _Told:
     audience = np.array([not isinstance(value, str) for _, _, value, _ in answers], bool)[:, None]
     each_one = np.array([each for *_, each in answers], bool)[:, None]
     size = member.sum(axis=1, keepdims=True)
-    groupwise = audience | (member & (size > 1))
-    near = member.astype(np.float32) @ close.astype(np.float32) / np.maximum(size, 1)
+    groupwise = audience | (member[:, whom] & (size > 1))
+    near = member.astype(np.float32) @ close[:, whom].astype(np.float32) / np.maximum(size, 1)
     numbers = np.arange(len(subjects))[:, None]
     return _Told(
         members=tuple(members for _, members, _, _ in answers),
@@ -176,7 +180,7 @@ def _sort_out(said: Evidence, close: npt.NDArray[np.bool_]) -> _Told:
         subjects=tuple(subjects),
         of_group=numbers == np.array(of_group, np.intp),
         of_friends=numbers == np.array(of_friends, np.intp),
-        closing=np.where(said.closed, closing, -1),
+        closing=np.where(said.closed, closing, -1)[:, whom],
     )
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from types import MappingProxyType
 
 import numpy as np
@@ -245,16 +244,9 @@ def _profile(network: EgoNetwork, label: Ints) -> dict[str, Floats]:
 
 def _values(network: EgoNetwork) -> tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]:
     """List the profile values: whose, of which field, the number of the (field, value), and whether the user has it too."""
-    numbers: dict[tuple[str, str], int] = {}
-    number_of = numbers.setdefault
-    own = [
-        [number_of((name, value), len(numbers)) for name, values in network.profiles[friend].items() for value in values]
-        for friend in network.friends
-    ]
-    who = np.repeat(np.arange(network.n), np.fromiter(map(len, own), np.intp, network.n))
-    value = np.fromiter(chain.from_iterable(own), np.intp, len(who))
+    names, who, value = network.attributes
     fields = {name: f for f, name in enumerate(FIELDS)}
-    field = np.array([fields.get(name, -1) for name, _ in numbers], np.intp)[value]
-    agrees = np.array([text in network.ego_profile.get(name, ()) for name, text in numbers], bool)[value]
+    field = np.array([fields.get(name, -1) for name, _ in names], np.intp)[value]
+    agrees = np.array([text in network.ego_profile.get(name, ()) for name, text in names], bool)[value]
     comparable = field >= 0
     return who[comparable], field[comparable], value[comparable], agrees[comparable]

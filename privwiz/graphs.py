@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import networkx as nx
 import numpy as np
@@ -16,11 +16,27 @@ from privwiz.errors import DataError, UnknownFriend
 from privwiz.profiles import FIELDS, Profile, check_id, normal_profile
 from privwiz.ties import Floats, Ints, canonical_ties, tie_weights
 
-__all__ = ["FIELDS", "EgoNetwork", "Profile", "build_ego_network", "ego_network"]
+__all__ = ["FIELDS", "Attributes", "EgoNetwork", "Profile", "build_ego_network", "ego_network"]
 
 Tie: TypeAlias = tuple[str, str] | tuple[str, str, float]
 
 _NOTHING: Mapping[str, Any] = {}
+
+
+class Attributes(NamedTuple):
+    """What the profiles of all friends say, friend by friend.
+
+    Parameters
+    ----------
+    names : tuple of (field, value)
+        Each once, in the order in which they first come.
+    friend, name : int arrays of shape (entries,)
+        Whose, ascending, and which of ``names``.
+    """
+
+    names: tuple[tuple[str, str], ...]
+    friend: npt.NDArray[np.intp]
+    name: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +119,13 @@ class EgoNetwork:
         except (KeyError, TypeError):
             raise UnknownFriend(friend) from None
 
+    def positions(self, friends: Iterable[str]) -> tuple[int, ...]:
+        """Return the positions of some friends, in their order; raises `UnknownFriend` as `index` does."""
+        try:
+            return tuple(map(self._positions.__getitem__, friends))
+        except KeyError as error:
+            raise UnknownFriend(error.args[0]) from None
+
     def neighbors(self, i: int) -> Ints:
         """Return the positions of the friends tied to friend number ``i``, ascending (a read-only view).
 
@@ -143,6 +166,18 @@ class EgoNetwork:
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that occur in a friend's profile, sorted."""
         return tuple(sorted(set().union(*(self.profiles[friend] for friend in self.friends))))
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        """All values of all fields of all friends."""
+        numbers: dict[tuple[str, str], int] = {}
+        number_of = numbers.setdefault
+        own = [
+            [number_of((name, value), len(numbers)) for name, values in self.profiles[friend].items() for value in values]
+            for friend in self.friends
+        ]
+        friend = np.repeat(np.arange(self.n), np.fromiter(map(len, own), np.intp, self.n))
+        return Attributes(tuple(numbers), friend, np.fromiter(chain.from_iterable(own), np.intp, len(friend)))
 
     def values(self, field: str) -> tuple[tuple[str, ...], ...]:
         """Return each friend's values of ``field``, in the order of ``friends``; ``()`` where it is missing."""

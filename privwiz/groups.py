@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from privwiz.circles import MIN_SIZE, Circle, Circles, attribute_circles
+from privwiz.circles import MIN_SIZE, Circle, Circles, alike, attribute_circles
 from privwiz.graphs import EgoNetwork
 from privwiz.naming import UNNAMED_FIELDS
 from privwiz.screens import NEARLY_ALL
@@ -18,7 +18,8 @@ _MOST_DISTANT = (0.15, 0.3)
 def askable_groups(network: EgoNetwork, circles: Circles) -> tuple[Circle, ...]:
     """Return what a screen may be about, each group of people once: the 45 largest circles, `shared_groups`, `tie_groups`.
 
-    No group has more than `privwiz.screens.NEARLY_ALL` of all friends: that is the audience.
+    No group has more than `privwiz.screens.NEARLY_ALL` of all friends: that is the audience. None is nearly the same people as a
+    circle that the user has dismissed, unless the user has corrected it.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def askable_groups(network: EgoNetwork, circles: Circles) -> tuple[Circle, ...]:
     fitting = [circle for circle in found if len(circle) <= NEARLY_ALL * network.n][:_MOST_CIRCLES]
     groups: dict[tuple[str, ...], Circle] = {}
     for group in (*fitting, *shared_groups(network), *tie_groups(network)):
-        groups.setdefault(group.members, group)
+        if group.corrected or not any(alike(group.members, circle.members) for circle in circles.dismissed):
+            groups.setdefault(group.members, group)
     return tuple(groups.values())
 
 
@@ -47,10 +49,8 @@ def shared_groups(network: EgoNetwork) -> tuple[Circle, ...]:
     >>> [(group.name, group.members) for group in shared_groups(network)]
     [('All with school PKU', ('a', 'b', 'c'))]
     """
-    own = {
-        f"a:{field}={value}" for field, values in network.ego_profile.items() if field not in UNNAMED_FIELDS for value in values
-    }
-    return tuple(circle for circle in attribute_circles(network) if circle.id in own)[:_MOST_SHARED]
+    own = {(field, value) for field, values in network.ego_profile.items() if field not in UNNAMED_FIELDS for value in values}
+    return attribute_circles(network, own)[:_MOST_SHARED]
 
 
 def tie_groups(network: EgoNetwork) -> tuple[Circle, ...]:

@@ -140,12 +140,11 @@ def attribute_holders(network: EgoNetwork, *, at_least: int = 1) -> dict[Attribu
     >>> attribute_holders(network)
     {('school', 'MIT'): [1], ('school', 'PKU'): [0, 1]}
     """
-    holders: dict[Attribute, list[int]] = {}
-    for i, friend in enumerate(network.friends):
-        for field, values in network.profiles[friend].items():
-            for value in values:
-                holders.setdefault((field, value), []).append(i)
-    return {key: holders[key] for key in sorted(holders) if len(holders[key]) >= at_least}
+    names, friend, name = network.attributes
+    count = np.bincount(name, minlength=len(names))
+    holders, end = friend[np.argsort(name, kind="stable")].tolist(), np.cumsum(count).tolist()
+    frequent = sorted((names[k], k) for k in np.flatnonzero(count >= at_least).tolist())
+    return {key: holders[end[k] - count[k] : end[k]] for key, k in frequent}
 
 
 def circle_names(network: EgoNetwork, groups: Sequence[Ints], taken: Collection[CircleName] = ()) -> tuple[CircleName, ...]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -140,7 +140,7 @@ class Prior:
         It was trained on simulated policies of simulated people only. It knows how the features usually bear on an item and how
         much users differ, and nothing about any real person.
         """
-        return cls.from_json(files("privwiz").joinpath("data/default_prior.json").read_text("utf-8"))
+        return _shipped()
 
     @classmethod
     def load(cls, path: FilePath) -> "Prior":
@@ -232,6 +232,11 @@ class Prior:
     def _columns(self) -> npt.NDArray[np.intp]:
         position = {name: k for k, name in enumerate(FEATURES)}
         return np.array([position[name] for name in self.features], np.intp)
+
+
+@cache
+def _shipped() -> Prior:
+    return Prior.from_json(files("privwiz").joinpath("data/default_prior.json").read_text("utf-8"))
 
 
 def _array(name: str, values: object, shape: tuple[int, ...]) -> Floats:

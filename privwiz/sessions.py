@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from privwiz.answers import Answer, Entry
+from privwiz.corrections import Correction, read_correction, write_correction
 from privwiz.errors import DataError
 from privwiz.items import ProfileItem
 from privwiz.prior import Prior
@@ -35,6 +37,8 @@ class Session:
     circles : mapping
         `privwiz.circles.Circles.to_dict`.
     log : tuple of Entry
+    corrections : tuple of Correction
+        What the user said of the circles, in order; the circles are as corrected.
     """
 
     ego: str
@@ -45,8 +49,10 @@ class Session:
     prior: str
     circles: Mapping[str, Any]
     log: tuple[Entry, ...]
+    corrections: tuple[Correction, ...] = ()
 
 
+@lru_cache(maxsize=8)
 def fingerprint(prior: Prior) -> str:
     """Return a digest that two priors share only if they are the same."""
     return hashlib.sha256(prior.to_json().encode()).hexdigest()
@@ -76,6 +82,7 @@ def write_session(session: Session) -> str:
         "classifier": session.classifier,
         "prior": session.prior,
         "circles": session.circles,
+        "corrections": [write_correction(correction) for correction in session.corrections],
         "groups": list(groups),
         "log": log,
     }
@@ -105,6 +112,7 @@ def read_session(text: str) -> Session:
             prior=expect(data["prior"], str, "prior"),
             circles=expect(data["circles"], dict, "circles"),
             log=tuple(_entry(entry, groups) for entry in expect(data["log"], list, "log")),
+            corrections=tuple(read_correction(one) for one in expect(data.get("corrections", []), list, "corrections")),
         )
     except (KeyError, IndexError, TypeError) as error:
         raise DataError(f"the saved wizard is damaged ({type(error).__name__}: {error}); start again or restore a copy") from None

@@ -8,6 +8,7 @@ from privwiz.answers import CELL_CHOICES, UNSURE, Answer, Entry, evidence, stand
 from privwiz.asking import LEAST_GAIN, STRATEGIES, Strategy, ask
 from privwiz.belief import Belief, Layout, believe, believe_classic, lay_out
 from privwiz.circles import Circle, Circles, assign_friend, find_circles
+from privwiz.corrections import Correction, apply_corrections
 from privwiz.decisions import Decision
 from privwiz.errors import DataError, UnknownItem
 from privwiz.graphs import EgoNetwork
@@ -51,8 +52,8 @@ class Progress:
 class Wizard:
     """Set one user's whole access-control matrix from a few answers.
 
-    Its state is the network, the circles found in it, and the log of answers; all else is computed from these, and equal
-    states give equal policies. It is not safe to share between threads without a lock.
+    Its state is the network, the circles found in it and corrected by the user, and the log of answers; all else is computed from
+    these, and equal states give equal policies. It is not safe to share between threads without a lock.
 
     Parameters
     ----------
@@ -123,6 +124,7 @@ class Wizard:
         self._network = network
         self._circles = find_circles(network, seed=seed) if circles is None else circles
         self._log: list[Entry] = []
+        self._corrections: list[Correction] = []
         self._layout: Layout | None = None
         self._belief: Belief | None = None
 
@@ -133,8 +135,13 @@ class Wizard:
 
     @property
     def circles(self) -> Circles:
-        """The circles found in the network."""
+        """The circles found in the network, as the user has corrected them."""
         return self._circles
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Everything the user has said of the circles, in order."""
+        return tuple(self._corrections)
 
     @property
     def items(self) -> tuple[ProfileItem, ...]:
@@ -272,6 +279,25 @@ class Wizard:
         self._append(Entry("undo"))
         return kept[-1]
 
+    def correct(self, correction: Correction) -> None:
+        """Correct a circle: what is shown, asked and learnt follows at once, and it holds as friends come and go.
+
+        A correction is taken back by a later one. Answers about the people of a circle stand, whatever becomes of the circle.
+
+        Parameters
+        ----------
+        correction : Correction
+            See `privwiz.corrections`.
+
+        Raises
+        ------
+        DataError, UnknownFriend
+            As `privwiz.corrections.apply_corrections`; nothing changes then.
+        """
+        self._circles = apply_corrections(self._circles, self._network, [correction])
+        self._corrections.append(correction)
+        self._forget()
+
     def policy(self) -> Policy:
         """Set every item for every friend, with reasons. Nothing is granted by it until the user accepts it."""
         return self.belief().policy()
@@ -318,7 +344,7 @@ class Wizard:
         self._circles = assign_friend(self._circles, network, friend)
         self._network = network
         self._forget()
-        policy = self.policy()
+        policy = self.belief().policy([network.index(friend)])
         return {item.id: policy[item.id, friend] for item in self._items}
 
     def remove_friend(self, friend: str) -> None:
@@ -335,7 +361,7 @@ class Wizard:
         self._forget()
 
     def find_circles_again(self) -> None:
-        """Extract the circles anew from today's network, starting from the present ones, whose ids stay."""
+        """Extract the circles anew from today's network, starting from the present ones, whose ids stay; corrections hold."""
         self._circles = find_circles(self._network, seed=self._seed, previous=self._circles)
         self._forget()
 
@@ -352,7 +378,7 @@ class Wizard:
         return self._belief
 
     def to_json(self) -> str:
-        """Write the state: items, seed, circles, log, and which prior and classifier it is for. The network is not part of it."""
+        """Write the state: items, seed, circles, corrections, log, and which prior and classifier it is for; not the network."""
         return write_session(
             Session(
                 ego=self._network.ego,
@@ -363,6 +389,7 @@ class Wizard:
                 prior=fingerprint(self._prior),
                 circles=self._circles.to_dict(),
                 log=tuple(self._log),
+                corrections=tuple(self._corrections),
             )
         )
 
@@ -409,6 +436,7 @@ class Wizard:
             circles=_restore_circles(session.circles, network, session.seed),
         )
         wizard._log = list(session.log)
+        wizard._corrections = list(session.corrections)
         return wizard
 
     def _append(self, entry: Entry) -> None:

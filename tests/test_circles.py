@@ -275,6 +275,7 @@ def test_circles_of_shared_attributes():
         ("a:school=Z", ("e", "f", "g")),
     ]
     assert (found[1].level, found[1].name, found[1].name_zh) == (-1, "All with school X", "学校为 X 的好友")
+    assert attribute_circles(build_ego_network("me", profiles, [], profiles), {("school", "Z")}) == found[2:]
     four = {friend: {"school": "X"} for friend in "abcd"} | {"e": {}}
     assert attribute_circles(build_ego_network("me", four, [], four)) == ()
     assert attribute_circles(build_ego_network("me", [], [])) == ()

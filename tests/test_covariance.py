@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from privwiz.circles import find_circles
 from privwiz.covariance import attribute_kernel, circle_kernel, latent_model, neighbourhood_kernel, similarity
@@ -45,6 +46,50 @@ def model_of(network, groups=(), prior=None, items=("phone", "nonsense")):
     circles = find_circles(network)
     features = friend_features(network, circles).values
     return latent_model(network, circles, features, prior or Prior.default(), items, [np.array(group) for group in groups])
+
+
+def slow_circles(network):
+    """Share of the levels at which two friends are in one circle, as a product of sparse matrices."""
+    labels = find_circles(network).labels
+    member = [sparse.csr_array((level[:, None] == np.unique(level)).astype(np.float32)) for level in labels]
+    return sum((one @ one.T).toarray() for one in member) / len(labels)
+
+
+def slow_neighbourhood(network):
+    """Shared friends over all friends of either, pair by pair."""
+    near = [{i, *network.neighbors(i).tolist()} for i in range(network.n)]
+    return np.array([[len(a & b) / len(a | b) for b in near] for a in near], np.float32)
+
+
+def slow_attributes(network):
+    """Cosine of attribute values by inverse document frequency, pair by pair."""
+    said = [
+        {(field, value) for field, values in network.profiles[friend].items() if field != "name" for value in values}
+        for friend in network.friends
+    ]
+    weight = {one: np.log(network.n / sum(one in own for own in said)) + 0.1 for one in set().union(*said)}
+    square = [sum(weight[one] ** 2 for one in own) for own in said]
+    return np.array(
+        [
+            [
+                1.0 if i == j else sum(weight[one] ** 2 for one in said[i] & said[j]) / np.sqrt(max(square[i] * square[j], 1e-18))
+                for j in range(network.n)
+            ]
+            for i in range(network.n)
+        ]
+    )
+
+
+SLOW = {"circles": slow_circles, "neighbourhood": slow_neighbourhood, "attributes": slow_attributes}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@given(network=networks())
+@settings(max_examples=40)
+def test_a_kernel_is_what_it_says(kernel, network):
+    """The fast kernels are those of the slow and plain formulas."""
+    if network.n:
+        np.testing.assert_allclose(KERNELS[kernel](network), SLOW[kernel](network), atol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)

@@ -123,6 +123,17 @@ def test_every_reason_is_true(log):
             assert cell.friend in names.get(reason.circle[0], (cell.friend,))
 
 
+@settings(max_examples=30)
+@given(logs)
+def test_the_reasons_of_one_friend(log):
+    """Explained by themselves, the cells of a friend have the reasons that they have among all."""
+    belief = belief_of(log)
+    everybody = belief.policy()
+    for number, friend in enumerate(NETWORK.friends):
+        alone = belief.policy([number])
+        assert [alone[item, friend] for item in IDS] == [everybody[item, friend] for item in IDS]
+
+
 def test_a_loner_is_close_to_nobody():
     """Answers about others are no "friends close to" a friend without ties or circles, however much they moved the guess."""
     belief = belief_of([("phone", (tuple(FRIENDS), "deny", True))])

@@ -165,6 +165,24 @@ def test_looking_up_friends():
             network.index(stranger)
 
 
+def test_positions_of_several_friends():
+    """Positions come in the order asked for; somebody who is no friend is named."""
+    network = build_ego_network("me", "abc", [])
+    assert network.positions(["c", "a", "c"]) == (2, 0, 2)
+    assert network.positions([]) == ()
+    with pytest.raises(UnknownFriend, match="'x' is not a friend"):
+        network.positions(["a", "x"])
+
+
+def test_attributes_are_listed_friend_by_friend():
+    """Every value of every field is there, numbered as it first comes."""
+    profiles = {"a": {"school": ["MIT", "PKU"]}, "c": {"name": "Cy", "school": "PKU"}}
+    names, friend, name = build_ego_network("me", "abc", [], profiles).attributes
+    assert names == (("school", "MIT"), ("school", "PKU"), ("name", "Cy"))
+    assert (friend.tolist(), name.tolist()) == ([0, 0, 2, 2], [0, 1, 2, 1])
+    assert [len(part) for part in build_ego_network("me", "", []).attributes] == [0, 0, 0]
+
+
 def test_neighbors_outside_the_network():
     """A position that no friend has is an IndexError; negative ones count from the end, as in Python."""
     network = build_ego_network("me", "abc", ["ab"])

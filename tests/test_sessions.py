@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from privwiz import DataError, KernelScales, Prior, ProfileItem, Wizard
 from privwiz.answers import AUDIENCE_SHARES
+from privwiz.corrections import Dismiss, Merge, Rename
 from privwiz.graphs import build_ego_network
 from privwiz.screens import KINDS
 from privwiz.sessions import fingerprint, read_session, write_session
@@ -48,6 +49,16 @@ class Sessions(RuleBasedStateMachine):
         if screen is not None:
             legal = [[*(toggle.choices or AUDIENCE_SHARES), "unsure", None] for toggle in screen.toggles]
             self.wizard.answer(screen, [data.draw(st.sampled_from(choices)) for choices in legal])
+
+    @precondition(lambda self: len(self.wizard.circles))
+    @rule(kind=st.sampled_from([Rename, Dismiss, Merge]), data=st.data())
+    def correct(self, kind, data):
+        """Name a circle, say that it is no group, or merge it with another one."""
+        first, second = (data.draw(st.sampled_from(self.wizard.circles.circles)).id for _ in range(2))
+        if kind is Merge and first != second:
+            self.wizard.correct(Merge((first, second)))
+        else:
+            self.wizard.correct(Dismiss(first) if kind is Dismiss else Rename(first, "Work"))
 
     @precondition(lambda self: self.wizard.network.n)
     @rule(item=st.sampled_from(TWO), decision=st.sampled_from(["allow", "deny", "unsure"]), data=st.data())
@@ -300,7 +311,7 @@ DAMAGED = {
     "circles are a list": (lambda: edited(circles=[]), "circles is []; it must be an object"),
     "circles of another format": (
         lambda: with_circles(format="circles"),
-        ("the format of the circles is 'circles'; 'privwiz.circles/1' is needed here, find the circles again"),
+        ("the format of the circles is 'circles'; 'privwiz.circles/2' is needed here, find the circles again"),
     ),
     "circles without friends": (lambda: with_circles(friends=None), "'friends' is missing; it must be a list"),
 }

@@ -420,6 +420,7 @@ def test_adding_a_friend():
     stated = wizard.policy().stated
     suggestions = wizard.add_friend("new", ties=["a0", "a1", "a2", "a3"], profile={"school": "PKU"})
     assert list(suggestions) == [item.id for item in CATALOGUE]
+    assert suggestions == {item.id: wizard.policy()[item.id, "new"] for item in CATALOGUE}
     assert all(cell.friend == "new" and cell.reason.text("zh") for cell in suggestions.values())
     assert {circle.id for circle in wizard.circles.of("new")} & {circle.id for circle in wizard.circles.of("a0")}
     stranger = wizard.add_friend("stranger")
