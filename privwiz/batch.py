@@ -181,6 +181,10 @@ def label_many(
             watcher.progress(done, total)
         report = _finish(folder, parts, time.monotonic() - started, resources.workers)
         folder.rename(out)
+    except PrivwizError:
+        if not (folder / "chosen.npy").exists():
+            shutil.rmtree(folder)  # A table that cannot be used: there is nothing to go on with.
+        raise
     except OSError as error:
         raise DataError(
             f"{error.strerror or error}; what is done is kept: mend it and go on with --resume", source=str(out)
@@ -258,22 +262,10 @@ def _prepare(
         return job
     for left in (store_folder, folder / "before.npy"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-    try:
-        with RejectedRows(folder / "rejected-tables.csv") as rejected:
-            store = build_store(
-                store_folder,
-                given.edges,
-                given.profiles,
-                given.answers,
-                rejected,
-                new=given.new,
-                memory=resources.memory,
-                say=say,
-            )
-    except PrivwizError:
-        # A table that cannot be used is mended and so is another: there is nothing to go on with.
-        shutil.rmtree(folder)
-        raise
+    with RejectedRows(folder / "rejected-tables.csv") as rejected:
+        store = build_store(
+            store_folder, given.edges, given.profiles, given.answers, rejected, new=given.new, memory=resources.memory, say=say
+        )
     say("choosing users")
     chosen, strangers = _choose(store, given, labelling.seed)
     _write_json(folder / "tables.json", ChunkReport(rejected=rejected.counts).to_dict())

@@ -1,4 +1,4 @@
-"""The command line: ``privwiz circles | ask | label | evaluate | train | show | diff | export | simulate | party | completion``.
+"""The command line: ``privwiz circles | ask | label | suggest | evaluate | train | show | diff | export | simulate | party``.
 
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.
@@ -19,6 +19,7 @@ from privwiz.commands.options import keep_indented
 from privwiz.commands.party import party
 from privwiz.commands.policies import diff, export, show
 from privwiz.commands.simulate import simulate
+from privwiz.commands.suggest import suggest
 from privwiz.commands.train import train
 from privwiz.errors import PrivwizError
 
@@ -62,5 +63,5 @@ def main() -> None:
     """
 
 
-for _command in (ask, label, evaluate, train, circles, show, diff, export, simulate, party, completion):
+for _command in (ask, label, suggest, evaluate, train, circles, show, diff, export, simulate, party, completion):
     main.add_command(_command)
