@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.batch_report import SHOWN, ChunkReport, write_batch_report
+from privwiz.batch_report import SHOWN, ChunkReport, batch_report
 from privwiz.case import Labelled, Labelling, Outcome, judge_case
 from privwiz.decisions import DECIDED
 from privwiz.errors import DataError, PrivwizError
@@ -101,13 +101,13 @@ class BatchRun:
 
     Parameters
     ----------
-    folder : Path
+    folder : path
         Holds ``policies/`` and ``users/`` (Parquet), ``errors.csv``, ``rejected.csv``, ``report.json`` and ``report.html``.
     report : ChunkReport
         Counts of all users.
     """
 
-    folder: Path
+    folder: FilePath
     report: ChunkReport
 
 
@@ -399,7 +399,9 @@ def _finish(folder: Path, parts: Sequence[int], seconds: float, workers: int) ->
             file.write((folder / "rejected" / f"{part:06}.csv").read_bytes().partition(b"\n")[2])
     failed = [*((user, _STRANGER) for user in strangers), *_failed(folder, parts)]
     write_table(folder / "errors.csv", {"user": [user for user, _ in failed], "error": [error for _, error in failed]})
-    write_batch_report(report, folder, seconds, workers)
+    for name, text in batch_report(report, seconds, workers).items():
+        with writing(folder / name) as file:
+            file.write(text.encode())
     for name in ("store", "rejected", "done"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("before.npy", "chosen.npy", "plan.json", "rejected-tables.csv", "strangers.json", "tables.json"):

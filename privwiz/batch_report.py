@@ -4,13 +4,11 @@ import html
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from privwiz.decisions import DECIDED
-from privwiz.files import writing
 
-__all__ = ["SHOWN", "ChunkReport", "write_batch_report"]
+__all__ = ["SHOWN", "ChunkReport", "batch_report"]
 
 SHOWN = 20
 """How many of the slowest users, and of those who failed, a report names."""
@@ -84,22 +82,19 @@ class ChunkReport:
         )
 
 
-def write_batch_report(report: ChunkReport, folder: Path, seconds: float, workers: int) -> None:
-    """Write ``report.json`` and ``report.html``, one page that loads nothing.
+def batch_report(report: ChunkReport, seconds: float, workers: int) -> dict[str, str]:
+    """Return the texts of ``report.json`` and of ``report.html``, one page that loads nothing.
 
     Parameters
     ----------
     report : ChunkReport
         Of the whole run.
-    folder : Path
     seconds : float
         How long it took; of an interrupted run, since it went on.
     workers : int
     """
     users = sum(report.outcomes.values())
     document = {"format": "privwiz.batch-report/1", **report.to_dict(), "seconds": seconds, "workers": workers}
-    with writing(folder / "report.json") as file:
-        file.write(f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode())
     labelled = report.outcomes["labelled"]
     each = f", {1000 * report.seconds / labelled:.1f} ms of processor time for each" if labelled else ""
     unchanged, failed = report.outcomes["unchanged"], report.outcomes["failed"]
@@ -129,8 +124,7 @@ def write_batch_report(report: ChunkReport, folder: Path, seconds: float, worker
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>privwiz label</title><style>{_STYLE}</style>\n'
         f"<h1>Policies of {labelled:,} users</h1>\n" + "\n".join(parts) + "\n</html>\n"
     )
-    with writing(folder / "report.html") as file:
-        file.write(page.encode())
+    return {"report.json": f"{json.dumps(document, ensure_ascii=False, indent=1)}\n", "report.html": page}
 
 
 def _decisions(report: ChunkReport) -> str:

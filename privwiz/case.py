@@ -23,6 +23,7 @@ from privwiz.graphs import EgoNetwork
 from privwiz.items import ProfileItem
 from privwiz.network_store import Said
 from privwiz.prior import Prior
+from privwiz.rejected import NO_FRIEND
 from privwiz.sessions import fingerprint
 from privwiz.wizard import Wizard
 
@@ -36,7 +37,6 @@ MOST_FRIENDS = 3000
 
 _SAME = "says again what an earlier row says"
 _NO_ITEM = "names something that is not among the items"
-_NO_FRIEND = "names somebody who is not a friend of the user"
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +221,9 @@ def _read(
     friends = set(network.friends)
     cells: dict[tuple[int, str], Said] = {}
     rejected = []
-    for answer in sorted(said, key=lambda answer: (answer.line, answer)):
+    for answer in sorted(said):
         cell = (place.get(answer.item, -1), answer.friend)
-        reason = _NO_ITEM if cell[0] < 0 else _NO_FRIEND if answer.friend not in friends else None
+        reason = NO_FRIEND if answer.friend not in friends else _NO_ITEM if cell[0] < 0 else None
         if reason is None and answer.decision not in _VALUES:
             about = f"{answer.item!r} and {answer.friend!r}"
             raise DataError(f"the answer about {about} is {answer.decision!r:.40}; use allow, deny or ask")

@@ -13,7 +13,7 @@ from privwiz.graphs import EgoNetwork
 from privwiz.profiles import Profile
 from privwiz.vocabulary import Vocabulary
 
-__all__ = ["NetworkStore", "Said"]
+__all__ = ["NetworkStore", "Said", "stated_weights"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -103,8 +103,8 @@ class NetworkStore:
         if self.weighted:
             stored = self._array("weights")
             strengths = [stored[start:end] for start, end in bounds]
-            weights = _stated(np.concatenate([*strengths, stored[:0]])[inside])
-            ego_weights = _stated(np.array(stored[slice(*starts[person : person + 2].tolist())]))
+            weights = stated_weights(np.concatenate([*strengths, stored[:0]])[inside])
+            ego_weights = stated_weights(np.array(stored[slice(*starts[person : person + 2].tolist())]))
         ids = self.people.some(np.append(friends, np.uint32(person)))
         ego = ids.pop()
         profiles = self._profiles(np.append(friends, np.uint32(person)))
@@ -166,7 +166,7 @@ class NetworkStore:
         return profiles
 
 
-def _stated(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+def stated_weights(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
     """Return weights with 1 for those not stated; None if no weight is stated."""
     unstated = np.isnan(weights)
     return None if unstated.all() else np.where(unstated, 1.0, weights)

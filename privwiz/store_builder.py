@@ -14,7 +14,7 @@ from privwiz.errors import DataError
 from privwiz.files import FilePath, source_name
 from privwiz.network_store import NetworkStore
 from privwiz.pieces import Piece, read_pieces
-from privwiz.rejected import Rejected, RejectedRows
+from privwiz.rejected import NO_FRIEND, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
 from privwiz.ties import STRONGEST, WEAKEST, tie_weight
 from privwiz.vocabulary import Vocabulary, distinct_texts
@@ -32,7 +32,6 @@ _TIE = [("who", "<u4"), ("whom", "<u4"), ("weight", "<f8")]
 _BARE_TIE = _TIE[:2]
 _VALUE = [("who", "<u4"), ("field", "<i4"), ("value", "<i4")]
 _ANSWER = [("who", "<u4"), ("friend", "<i4"), ("item", "<i4"), ("decision", "<i4"), ("line", "<i8")]
-_NOT_THERE = "names somebody who is not in the graph"
 
 
 def build_store(
@@ -196,7 +195,7 @@ def _sort_profiles(
     spill = Spill(folder / "spill", _VALUE, len(people), count, memory)
     for piece in () if profiles is None else read_pieces(profiles, ("user", "field", "value")):
         who, field, value = people.numbers(piece["user"]), names.numbers(piece["field"]), texts.numbers(piece["value"])
-        reasons = {"lacks a user or a field": _empty(piece, "user", "field"), _NOT_THERE: who < 0}
+        reasons = {"lacks a user or a field": _empty(piece, "user", "field"), NO_USER: who < 0}
         good = _sift(piece, ("user", "field", "value"), reasons, rejected) & (value >= 0)
         spill.add(spill.records(who=who[good], field=field[good], value=value[good]))
     _write_sorted(folder, "profiles", spill, ("who", "field", "value"), distinct=True)
@@ -216,7 +215,8 @@ def _sort_answers(
     spill = Spill(folder / "spill", _ANSWER, len(people), count, memory)
     for piece in read_pieces(answers, names):
         who, friend = people.numbers(piece["user"]), people.numbers(piece["friend"])
-        reasons = {"lacks a user, an item, a friend or a decision": _empty(piece, *names), _NOT_THERE: (who < 0) | (friend < 0)}
+        nothing = _empty(piece, *names)
+        reasons = {"lacks a user, an item, a friend or a decision": nothing, NO_USER: who < 0, NO_FRIEND: friend < 0}
         good = _sift(piece, names, reasons, rejected)
         columns = {name: texts.numbers(piece[name])[good] for name in ("item", "decision")}
         spill.add(spill.records(who=who[good], friend=friend[good], line=np.array(piece.lines)[good], **columns))

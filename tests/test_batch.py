@@ -163,7 +163,7 @@ def test_a_user_who_contradicts_itself_gets_no_policy(town, tmp_path):
     changed = [(*row[:3], "dney") if row[0] == users[0] else row for row in answers]
     changed += [(*row[:3], other[row[3]]) for row in answers if row[0] == users[1]][:1]
     changed += [row for row in answers if row[0] == users[2]][:2]
-    changed += [(users[2], "shoe size", answers[0][2], "deny"), (users[2], "phone", users[2], "allow")]
+    changed += [(*changed[-1][:1], "shoe size", changed[-1][2], "deny"), (users[2], "phone", users[2], "allow")]
     write_answers(tmp_path / "answers.csv", changed)
     text = run("label", *options(town, answers=tmp_path / "answers.csv"), "--out", tmp_path / "out", code=1)
     assert f"Error: 2 users have no policy; see {tmp_path}/out/errors.csv" in text

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from privwiz.graphs import ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.readers import read_graph
-from privwiz.rejected import RejectedRows
+from privwiz.rejected import NO_FRIEND, NO_USER, RejectedRows
 from privwiz.store_builder import build_store
 from privwiz.tables import write_table
 
@@ -71,13 +71,14 @@ def test_rows_that_cannot_be_used_are_kept_with_the_reason(tmp_path):
     store, _, counts = stored(tmp_path, edges, [("zoe", "school", "PKU"), ("ann", "", "x")], answers)
     assert store.people.texts.to_pylist() == ["ann", "bo", "dee", "f"]
     assert sorted((table.rpartition("/")[2], reason, count) for (table, reason), count in counts.items()) == [
+        ("answers.parquet", NO_USER, 1),
         ("answers.parquet", "lacks a user, an item, a friend or a decision", 1),
-        ("answers.parquet", "names somebody who is not in the graph", 2),
+        ("answers.parquet", NO_FRIEND, 1),
         ("edges.parquet", "has a weight that is not a number from 1e-100 to 1e+100", 2),
         ("edges.parquet", "lacks an id", 1),
         ("edges.parquet", "ties somebody to themselves", 1),
+        ("profiles.parquet", NO_USER, 1),
         ("profiles.parquet", "lacks a user or a field", 1),
-        ("profiles.parquet", "names somebody who is not in the graph", 1),
     ]
     lines = (tmp_path / "rejected.csv").read_text("utf-8").splitlines()
     assert f'{tmp_path}/edges.parquet,4,has a weight that is not a number from 1e-100 to 1e+100,"bo,dee,-1"' in lines

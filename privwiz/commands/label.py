@@ -92,6 +92,7 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
     language: str,
     seed: int,
     classifier: str,
+    engine: str,
     layout: "Layout",
     reasons: bool,  # noqa: FBT001 - a flag of the command
     workers: int | None,
@@ -127,7 +128,7 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
     tables = many_tables(graph, profiles, answers, since)
     labelling = many_labelling(read_items(items), read_prior(prior), seed, language if reasons else None, most_friends)
     given = replace(tables, users=chosen_users(users, users_path))
-    run_many(given, out, labelling, layout=layout, workers=workers, resume=resume)
+    run_many(given, out, labelling, engine=engine, layout=layout, workers=workers, resume=resume)
 
 
 def _label_few(

@@ -46,7 +46,7 @@ def refuse_many_options(context: click.Context) -> None:
     UsageError
         If one of them is given.
     """
-    for name in ("layout", "reasons", "workers", "resume", "since", "most_friends"):
+    for name in ("engine", "layout", "reasons", "workers", "resume", "since", "most_friends"):
         if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             raise click.UsageError(
                 f"--{name.replace('_', '-')} is for many users: give --out a folder, a name without an ending."
@@ -83,6 +83,13 @@ def many_labelling(
 def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of runs over many users."""
     options = (
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "spark"]),
+            default="local",
+            show_default=True,
+            help="Many users: by processes of this machine, or on Spark (docs/batch.md).",
+        ),
         click.option(
             "--layout",
             type=click.Choice(["flat", "nested"]),
@@ -130,22 +137,21 @@ def chosen_users(named: tuple[str, ...], path: str | None) -> tuple[str, ...] | 
 
 
 def run_many(
-    given: "BatchInput", out: str, labelling: "Labelling", *, layout: "Layout", workers: int | None, resume: bool
+    given: "BatchInput", out: str, labelling: "Labelling", *, engine: str, layout: "Layout", workers: int | None, resume: bool
 ) -> None:
     """Label many users, saying how far it is; leave with exit code 1 if some have no policy."""
-    from privwiz.batch import Resources, label_many
+    if engine == "spark":
+        from privwiz.spark import label_on_spark
 
-    line = ProgressLine(interactive=sys.stderr.isatty())
-    run = label_many(
-        given,
-        out,
-        labelling,
-        layout=layout,
-        resources=Resources(workers or _processors()),
-        resume=resume,
-        watcher=line,
-    )
-    line.end()
+        if resume or workers is not None:
+            raise DataError("Spark has its own workers and mends its own faults; leave --workers and --resume out")
+        run = label_on_spark(given, out, labelling, layout=layout)
+    else:
+        from privwiz.batch import Resources, label_many
+
+        line, resources = ProgressLine(interactive=sys.stderr.isatty()), Resources(workers or _processors())
+        run = label_many(given, out, labelling, layout=layout, resources=resources, resume=resume, watcher=line)
+        line.end()
     outcomes, rejected = run.report.outcomes, sum(run.report.rejected.values())
     unchanged = f", {outcomes['unchanged']:,} unchanged" if given.since is not None else ""
     click.echo(f"{outcomes['labelled']:,} users labelled{unchanged}; {source_name(out)}/report.html says more")

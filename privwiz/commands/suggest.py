@@ -46,6 +46,7 @@ def suggest(  # noqa: PLR0913, PLR0917 - click hands over every option
     out: str,
     language: str,
     seed: int,
+    engine: str,
     layout: "Layout",
     reasons: bool,  # noqa: FBT001 - a flag of the command
     workers: int | None,
@@ -65,4 +66,4 @@ def suggest(  # noqa: PLR0913, PLR0917 - click hands over every option
         raise DataError("has an ending; give a new folder, a name without an ending", source=out)
     given = replace(many_tables(graph, profiles, answers, since), new=new)
     labelling = many_labelling(read_items(items), read_prior(prior), seed, language if reasons else None, most_friends)
-    run_many(given, out, labelling, layout=layout, workers=workers, resume=resume)
+    run_many(given, out, labelling, engine=engine, layout=layout, workers=workers, resume=resume)
