@@ -312,6 +312,8 @@ def _digests_before(since: Path, store: NetworkStore) -> npt.NDArray[np.bytes_]:
 
 def _start(job: _Job) -> Work:
     """Open what one worker needs, and return what labels a part."""
+    import igraph  # noqa: F401 - loaded now, so that no user's time has it in it
+
     store = NetworkStore(job.folder / "store")
     chosen = np.load(job.folder / "chosen.npy", mmap_mode="r")
     before_path = job.folder / "before.npy"

@@ -198,11 +198,12 @@ def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) 
 def case_fingerprint(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) -> str:
     """Return a digest of all that the policy of a user depends on."""
     rows = sorted((answer.item, answer.friend, answer.decision) for answer in said)
-    profiles = [sorted(profile.items()) for profile in (network.ego_profile, *network.profiles.values())]
     # The second version of marshal writes equal values as equal bytes, and is many times faster than JSON.
-    texts = marshal.dumps([labelling.fingerprint, network.ego, network.friends, profiles, rows], 2)
+    names, friend, name = network.attributes
+    own = sorted(network.ego_profile.items())
+    texts = marshal.dumps([labelling.fingerprint, network.ego, network.friends, own, names, rows], 2)
     digest = hashlib.blake2b(texts, digest_size=16)
-    for array in (network.indptr, network.indices, network.weights, network.ego_weights):
+    for array in (network.indptr, network.indices, network.weights, network.ego_weights, friend, name):
         digest.update(b"none" if array is None else array.tobytes())
     return digest.hexdigest()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
@@ -55,6 +55,7 @@ DecisionTable = Mapping[tuple[str, str], Decision]
 """(Item, friend) -> decision: what a service stores and enforces, without probabilities and reasons."""
 
 
+@cache
 def threshold(cost_ratio: float) -> float:
     """Return the probability above which allowing has the lower expected cost: c / (1 + c), never rounded down.
 

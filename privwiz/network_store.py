@@ -1,6 +1,7 @@
 """A whole social network in files that worker processes map: who is tied to whom, profiles, and what users answered."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.graphs import EgoNetwork
+from privwiz.graphs import Attributes, EgoNetwork
 from privwiz.profiles import Profile
 from privwiz.vocabulary import Vocabulary
 
-__all__ = ["NetworkStore", "Said", "stated_weights"]
+__all__ = ["VALUE", "NetworkStore", "Said", "stated_weights"]
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+VALUE = [("who", "<u4"), ("field", "<i4"), ("value", "<i4")]
+"""The form in which one value of a profile is stored."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,31 +90,26 @@ class NetworkStore:
 
     def ego_network(self, person: int) -> EgoNetwork:
         """Cut one ego network out; equal to what `privwiz.graphs.ego_network` takes out of the same graph."""
-        starts, ties = self._starts("ties"), self._array("ties")
         friends = self.friends(person)
         n = len(friends)
+        rows, sizes = self._rows("ties", friends)
         where = self._where
         where[friends] = np.arange(n, dtype=np.int32)
-        try:
-            bounds = list(zip(starts[friends].tolist(), starts[friends + np.uint32(1)].tolist(), strict=True))
-            rows = [ties[start:end] for start, end in bounds]
-            at = where[np.concatenate([*rows, friends[:0]])]
-        finally:
-            where[friends] = -1
+        at = where[self._array("ties")[rows]]
+        where[friends] = -1
         inside = at >= 0
-        owner = np.repeat(np.arange(n, dtype=np.int32), [len(row) for row in rows])[inside]
+        owner = np.repeat(np.arange(n), sizes)[inside]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int32)
         weights = ego_weights = None
         if self.weighted:
             stored = self._array("weights")
-            strengths = [stored[start:end] for start, end in bounds]
-            weights = stated_weights(np.concatenate([*strengths, stored[:0]])[inside])
-            ego_weights = stated_weights(np.array(stored[slice(*starts[person : person + 2].tolist())]))
-        ids = self.people.some(np.append(friends, np.uint32(person)))
-        ego = ids.pop()
-        profiles = self._profiles(np.append(friends, np.uint32(person)))
-        own = profiles.pop()
-        return EgoNetwork(ego, tuple(ids), indptr, at[inside], weights, dict(zip(ids, profiles, strict=True)), own, ego_weights)
+            weights = stated_weights(stored[rows[inside]])
+            ego_weights = stated_weights(stored[self._rows("ties", np.array([person]))[0]])
+        *ids, ego = self.people.some(np.append(friends, np.uint32(person)))
+        attributes, (own,) = self._attributes(friends), self._attributes(np.array([person])).profiles(1)
+        network = EgoNetwork(ego, tuple(ids), indptr, at[inside], weights, _Profiles(ids, attributes), own, ego_weights)
+        vars(network)["attributes"] = attributes  # what the network would find in the profiles, without writing these out
+        return network
 
     def said(self, person: int) -> tuple[Said, ...]:
         """Return what a user answered, in the order of the table."""
@@ -140,30 +140,56 @@ class NetworkStore:
 
     def _array(self, name: str) -> Array:
         if name not in self._arrays:
-            self._arrays[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+            # A plain view of the mapped file: slices of a `numpy.memmap` cost several times more.
+            self._arrays[name] = np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
         return self._arrays[name]
 
     def _starts(self, name: str) -> Array:
         return self._array(f"{name}_starts")
 
-    def _profiles(self, people: npt.NDArray[np.uint32]) -> list[Profile]:
-        starts = self._starts("profiles")
-        first, end = starts[people], starts[people + np.uint32(1)]
-        stored = self._array("profiles")
-        rows = np.concatenate([*(stored[a:b] for a, b in zip(first.tolist(), end.tolist(), strict=True)), stored[:0]])
-        distinct, at = np.unique(rows["value"], return_inverse=True)
-        texts = self.texts.some(distinct)
-        fields = self._fields
-        profiles: list[Profile] = []
-        cells = zip(rows["field"].tolist(), at.tolist(), strict=True)
-        for size in (end - first).tolist():
-            profile: dict[str, tuple[str, ...]] = {}
-            for _ in range(size):
-                field, value = next(cells)
-                name = fields[field]
-                profile[name] = (*profile[name], texts[value]) if name in profile else (texts[value],)
-            profiles.append(profile)
-        return profiles
+    def _rows(self, name: str, people: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the rows of some people stand, one person after the other, and how many rows each has."""
+        starts = self._starts(name)
+        first, ends = starts[people], starts[people.astype(np.int64) + 1]
+        sizes = ends - first
+        before = np.cumsum(sizes) - sizes
+        return np.arange(sizes.sum()) + np.repeat(first - before, sizes), sizes
+
+    def _attributes(self, people: npt.NDArray[np.integer]) -> Attributes:
+        """Return what the profiles of some people say."""
+        rows, sizes = self._rows("profiles", people)
+        cells = self._array("profiles").view("<i4").reshape(-1, len(VALUE))[rows]
+        keys = cells[:, 1].astype(np.int64) << 32 | cells[:, 2]
+        distinct, first, at = np.unique(keys, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.empty(len(order), np.intp)
+        rank[order] = np.arange(len(order))
+        fields = [self._fields[number] for number in (distinct[order] >> 32).tolist()]
+        names = zip(fields, self.texts.some(distinct[order] & 0xFFFFFFFF), strict=True)
+        return Attributes(tuple(names), np.repeat(np.arange(len(people)), sizes), rank[at])
+
+
+class _Profiles(Mapping[str, Profile]):
+    """Profiles that are written out when somebody looks at them."""
+
+    def __init__(self, friends: Sequence[str], attributes: Attributes) -> None:
+        self._friends, self._said = friends, attributes
+
+    @cached_property
+    def _all(self) -> dict[str, Profile]:
+        return dict(zip(self._friends, self._said.profiles(len(self._friends)), strict=True))
+
+    def __getitem__(self, friend: str) -> Profile:
+        return self._all[friend]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Profile]]]:
+        return dict, (self._all,)
 
 
 def stated_weights(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from privwiz.errors import DataError
 from privwiz.files import FilePath, source_name
-from privwiz.network_store import NetworkStore
+from privwiz.network_store import VALUE, NetworkStore
 from privwiz.pieces import Piece, read_pieces
 from privwiz.rejected import NO_FRIEND, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
@@ -30,7 +30,6 @@ DEFAULT_MEMORY = 1 << 30
 
 _TIE = [("who", "<u4"), ("whom", "<u4"), ("weight", "<f8")]
 _BARE_TIE = _TIE[:2]
-_VALUE = [("who", "<u4"), ("field", "<i4"), ("value", "<i4")]
 _ANSWER = [("who", "<u4"), ("friend", "<i4"), ("item", "<i4"), ("decision", "<i4"), ("line", "<i8")]
 
 
@@ -192,7 +191,7 @@ def _sort_profiles(
     from pyarrow import array
 
     names = Vocabulary(array(fields, "string"))
-    spill = Spill(folder / "spill", _VALUE, len(people), count, memory)
+    spill = Spill(folder / "spill", VALUE, len(people), count, memory)
     for piece in () if profiles is None else read_pieces(profiles, ("user", "field", "value")):
         who, field, value = people.numbers(piece["user"]), names.numbers(piece["field"]), texts.numbers(piece["value"])
         reasons = {"lacks a user or a field": _empty(piece, "user", "field"), NO_USER: who < 0}
