@@ -154,7 +154,7 @@ def main() -> int:
     """Measure, print the tables, and return 1 if a limit is broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=4000)
-    parser.add_argument("--users", type=int, default=60)
+    parser.add_argument("--users", type=int, default=120)
     parser.add_argument("--friends", type=int, default=250)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.batch_report import SHOWN, ChunkReport, batch_report
-from privwiz.case import Labelled, Labelling, Outcome, judge_case
+from privwiz.case import Labelled, Labelling, Outcome, judge_case, label_case
 from privwiz.decisions import DECIDED
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import FilePath, source_name, writing
-from privwiz.graphs import EgoNetwork
+from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.policy_parts import Layout, policy_table, write_part
 from privwiz.rejected import Rejected, RejectedRows
@@ -71,7 +71,7 @@ class Resources:
     """
 
     workers: int = 1
-    chunk: int = 500
+    chunk: int = 250
     memory: int = DEFAULT_MEMORY
 
 
@@ -312,8 +312,8 @@ def _digests_before(since: Path, store: NetworkStore) -> npt.NDArray[np.bytes_]:
 
 def _start(job: _Job) -> Work:
     """Open what one worker needs, and return what labels a part."""
-    import igraph  # noqa: F401 - loaded now, so that no user's time has it in it
-
+    # What is loaded only when needed is loaded now, so that no user's time has it in it.
+    label_case(build_ego_network("nobody", ("a", "b"), [("a", "b")]), (), job.labelling)
     store = NetworkStore(job.folder / "store")
     chosen = np.load(job.folder / "chosen.npy", mmap_mode="r")
     before_path = job.folder / "before.npy"
