@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["label_on_spark"]
 
-_CASES_IN_BATCH = 200
-_USERS_IN_PARTITION = 500
+_CASES_IN_BATCH = 20
+_USERS_IN_PARTITION = 100
 _LABELLED = (
     "user string, status string, friends long, answers long, fingerprint string, error string, seconds double, "
     "names array<string>, decisions array<tinyint>, probabilities array<double>, reasons array<string>, "
