@@ -1,4 +1,4 @@
-"""The command line: ``privwiz circles | ask | label | evaluate | train | show | diff | export | simulate | party | completion``.
+"""The command line: ``privwiz circles | ask | label | suggest | evaluate | train | show | diff | export | simulate | party``.
 
 Other distributions add commands as entry points of the group ``privwiz.commands``, as `privwiz-api` does with ``serve`` and
 ``migrate``; they are loaded when they are called or listed.
@@ -23,6 +23,7 @@ from privwiz.commands.options import keep_indented
 from privwiz.commands.party import party
 from privwiz.commands.policies import diff, export, show
 from privwiz.commands.simulate import simulate
+from privwiz.commands.suggest import suggest
 from privwiz.commands.train import train
 from privwiz.errors import PrivwizError
 
@@ -81,5 +82,5 @@ def main() -> None:
     """
 
 
-for _command in (ask, label, evaluate, train, circles, show, diff, export, simulate, party, completion):
+for _command in (ask, label, suggest, evaluate, train, circles, show, diff, export, simulate, party, completion):
     main.add_command(_command)

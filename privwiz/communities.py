@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import networkx as nx
 import numpy as np
@@ -52,7 +52,9 @@ def leiden(network: EgoNetwork, resolutions: Sequence[float], seed: int, start: 
     alone = np.tile(np.arange(network.n, dtype=np.int32), (len(resolutions), 1))
     if not len(network.indices):
         return alone
-    graph, weights = _igraph(network)
+    graph, weights = network.igraph, None
+    if network.weights is not None:
+        weights = network.weights[np.repeat(np.arange(network.n), network.degree) < network.indices].tolist()
     labels = alone
     for level, resolution in enumerate(resolutions):
         first = None if start is None else _compact(np.where(network.degree > 0, start[level], -1 - alone[level])).tolist()
@@ -191,16 +193,6 @@ def join_alike(labels: Labels, i: int, groups: Iterable[Mapping[int, int]], alon
                 labels[level, i] = community
             elif labels[level, i] == community:
                 labels[level, i] = alone
-
-
-def _igraph(network: EgoNetwork) -> tuple[Any, list[float] | None]:
-    import igraph
-
-    rows = np.repeat(np.arange(network.n), np.diff(network.indptr))
-    once = rows < network.indices
-    # An iterator of pairs is what igraph reads fastest: faster than a list of them or a numpy array.
-    graph = igraph.Graph(network.n, zip(rows[once].tolist(), network.indices[once].tolist(), strict=True))
-    return graph, None if network.weights is None else network.weights[once].tolist()
 
 
 def _compact(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:

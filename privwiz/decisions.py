@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from privwiz.strict_json import expect, read_json
 from privwiz.words import DECISIONS, check_language, join_names, say
 
 __all__ = [
+    "DECIDED",
     "DIFF_FORMAT",
     "STATED",
     "Change",
@@ -27,6 +28,7 @@ __all__ = [
     "DiffCounts",
     "PolicyDiff",
     "decide",
+    "decide_numbers",
     "read_decision",
     "threshold",
 ]
@@ -53,6 +55,7 @@ DecisionTable = Mapping[tuple[str, str], Decision]
 """(Item, friend) -> decision: what a service stores and enforces, without probabilities and reasons."""
 
 
+@cache
 def threshold(cost_ratio: float) -> float:
     """Return the probability above which allowing has the lower expected cost: c / (1 + c), never rounded down.
 
@@ -73,6 +76,10 @@ def threshold(cost_ratio: float) -> float:
     exact = Fraction(cost_ratio) / (1 + Fraction(cost_ratio))
     nearest = float(exact)
     return nearest if nearest >= exact else float(np.nextafter(nearest, 1.0))
+
+
+DECIDED = (Decision.DENY, Decision.ASK, Decision.ALLOW)
+"""Every decision, from the safest on."""
 
 
 def decide(
@@ -97,12 +104,19 @@ def decide(
     object array of shape (J, n)
         Of `Decision`.
     """
+    # Looked up, because numpy turns a text that is assigned to a cell into its plain `str`.
+    return np.array(DECIDED, dtype=object)[decide_numbers(items, probability, stated)]
+
+
+def decide_numbers(
+    items: tuple[ProfileItem, ...], probability: npt.NDArray[np.float64], stated: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    """Do the same in numbers: int8 array of shape (J, n), positions in `DECIDED`."""
     limits = np.array([threshold(item.cost_ratio) for item in items], dtype=np.float64)[:, None]
     unsaid = stated == STATED["nothing"]
     ask = unsaid & (probability >= 0.5) | (stated == STATED["not sure"])
     allow = unsaid & (probability > limits) | (stated == STATED["allow"])
-    # Looked up, because numpy turns a text that is assigned to a cell into its plain `str`.
-    return np.array([Decision.DENY, Decision.ASK, Decision.ALLOW], dtype=object)[np.where(allow, 2, ask)]
+    return np.where(allow, 2, ask).astype(np.int8)
 
 
 class Change(NamedTuple):

@@ -159,12 +159,7 @@ def _rank(values: Floats | Ints) -> Floats:
 
 
 def _position(network: EgoNetwork) -> dict[str, Floats]:
-    import igraph as ig
-
-    n, degree = network.n, network.degree
-    heads, tails = network.indices, _tails(network)
-    once = tails < heads
-    graph = ig.Graph(n=n, edges=zip(tails[once].tolist(), heads[once].tolist(), strict=True))
+    n, degree, graph = network.n, network.degree, network.igraph
     core = np.asarray(graph.coreness(), dtype=float)
     return {
         "log_degree": np.log1p(degree),

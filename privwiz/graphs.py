@@ -38,6 +38,18 @@ class Attributes(NamedTuple):
     friend: npt.NDArray[np.intp]
     name: npt.NDArray[np.intp]
 
+    def profiles(self, n: int) -> list[Profile]:
+        """Return the profiles of ``n`` friends that say this.
+
+        >>> Attributes((("school", "MIT"), ("school", "PKU")), np.array([1, 1]), np.array([0, 1])).profiles(2)
+        [{}, {'school': ('MIT', 'PKU')}]
+        """
+        profiles: list[dict[str, tuple[str, ...]]] = [{} for _ in range(n)]
+        for friend, name in zip(self.friend.tolist(), self.name.tolist(), strict=True):
+            field, value = self.names[name]
+            profiles[friend][field] = (*profiles[friend].get(field, ()), value)
+        return [*profiles]
+
 
 @dataclass(frozen=True, eq=False)
 class EgoNetwork:
@@ -161,6 +173,16 @@ class EgoNetwork:
         else:
             graph.add_weighted_edges_from(zip(*ends, self.weights[once].tolist(), strict=True))
         return nx.freeze(graph)
+
+    @cached_property
+    def igraph(self) -> Any:
+        """The ties as an igraph graph, each once and without weights, in the order of ``indices``. Do not change it."""
+        import igraph
+
+        rows = np.repeat(np.arange(self.n), self.degree)
+        once = rows < self.indices
+        # An iterator of pairs is what igraph reads fastest: faster than a list of them or a numpy array.
+        return igraph.Graph(self.n, zip(rows[once].tolist(), self.indices[once].tolist(), strict=True))
 
     @cached_property
     def fields(self) -> tuple[str, ...]:

@@ -229,13 +229,19 @@ def _solve(covariance: Floats, weight: Floats, target: Floats) -> tuple[Floats, 
     return factor[0], target - root * cho_solve(factor, root * (covariance @ target), check_finite=False)
 
 
-def posterior_mean(model: LatentModel, posterior: Posterior) -> Floats:
-    """Posterior mean of every item and row, shape (J, R)."""
+def posterior_mean(model: LatentModel, posterior: Posterior, rows: Ints | None = None) -> Floats:
+    """Posterior mean of every item and of some rows, or all: shape (J, len(rows)).
+
+    Only the rows that were observed enter: a model with more rows gives the same, to the last bit.
+    """
     seen = posterior.observations
-    dual = np.zeros(model.mean.shape, model.mean.dtype)
-    np.add.at(dual, (seen.item, seen.row), posterior.dual)
+    rows = np.arange(model.mean.shape[1]) if rows is None else rows
+    observed, at = np.unique(seen.row, return_inverse=True)
+    dual = np.zeros((len(model.mean), len(observed)), model.mean.dtype)
+    np.add.at(dual, (seen.item, at), posterior.dual)
     scale = model.trust * float(model.mean[seen.item, seen.row] @ posterior.dual)
-    return np.asarray(model.mean * (1 + scale) + dual.sum(0) @ model.shared + dual @ model.specific)
+    shared, specific = (kernel.take(observed, 0).take(rows, 1) for kernel in (model.shared, model.specific))
+    return np.asarray(model.mean.take(rows, 1) * (1 + scale) + dual.sum(0) @ shared + dual @ specific)
 
 
 def project(model: LatentModel, posterior: Posterior, rows: Ints, items: Ints) -> Floats:
@@ -254,7 +260,7 @@ def predict(model: LatentModel, posterior: Posterior, rows: Ints) -> tuple[Float
     variance = prior_variance(model, *cells)
     if len(posterior.observations):
         variance = variance - np.square(project(model, posterior, *cells)).sum(0)
-    return posterior_mean(model, posterior)[:, rows], np.maximum(variance, 1e-6).reshape(count, len(rows))
+    return posterior_mean(model, posterior, rows), np.maximum(variance, 1e-6).reshape(count, len(rows))
 
 
 def probability(mean: Floats, variance: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from privwiz.errors import DataError, MissingExtra
 from privwiz.files import STANDARD, FilePath, ending, read_lines, reading, source_name, writing
 
-__all__ = ["Table", "iter_tables", "read_table", "text_of", "write_table"]
+__all__ = ["Table", "iter_parquet", "iter_tables", "pyarrow", "read_table", "stored_texts", "text_of", "write_table"]
 
 Column: TypeAlias = Sequence[object] | np.ndarray[Any, Any]
 
@@ -214,25 +214,35 @@ def _csv_rows(path: FilePath) -> Iterator[tuple[int, list[str]]]:
 
 
 def _iter_parquet(path: FilePath, required: Sequence[str], optional: Sequence[str], size: int) -> Iterator[Table]:
-    pa, pq = _pyarrow("reading Parquet")
     source, names = source_name(path), (*required, *optional)
-    done = 0
+    for first, batch in iter_parquet(path, required, optional, size):
+        columns = {name: stored_texts(batch[name], name, source) if name in batch else [""] * len(first) for name in names}
+        yield Table(source, first, columns)
+
+
+def iter_parquet(
+    path: FilePath, required: Sequence[str], optional: Sequence[str] = (), size: int = _PIECE
+) -> Iterator[tuple[range, dict[str, Any]]]:
+    """Read a Parquet file in pieces: the numbers of their rows, from 1 up, and the columns that are there, as Arrow arrays.
+
+    Raises the errors of `read_table`.
+    """
+    pa, pq = pyarrow("reading Parquet")
+    source, done = source_name(path), 0
     with reading(path) as file:
         try:
             parquet = pq.ParquetFile(file)
             _check_columns(parquet.schema_arrow.names, required, optional, source)
-            there = [name for name in names if name in parquet.schema_arrow.names]
+            there = [name for name in (*required, *optional) if name in parquet.schema_arrow.names]
             for batch in parquet.iter_batches(size, columns=there):
-                columns = {
-                    name: _stored(batch.column(name), name, source) if name in there else [""] * len(batch) for name in names
-                }
-                yield Table(source, range(done + 1, done + len(batch) + 1), columns)
+                yield range(done + 1, done + len(batch) + 1), {name: batch.column(name) for name in there}
                 done += len(batch)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError("not a Parquet file, or damaged; write it again", source=source) from error
 
 
-def _stored(column: Any, name: str, source: str) -> list[str]:
+def stored_texts(column: Any, name: str, source: str) -> list[str]:
+    """Return the values of an Arrow array as `text_of` writes them; raises `DataError` for what is neither text nor number."""
     try:
         return [text_of(value) for value in column.to_pylist()]
     except (TypeError, UnicodeDecodeError):
@@ -271,7 +281,7 @@ def _write_csv(path: FilePath, texts: dict[str, list[str]]) -> None:
 
 
 def _write_parquet(path: FilePath, lists: dict[str, list[object]], texts: dict[str, list[str]]) -> None:
-    pa, pq = _pyarrow("writing Parquet")
+    pa, pq = pyarrow("writing Parquet")
 
     def array(values: list[object], texts: list[str]) -> Any:
         try:
@@ -309,7 +319,8 @@ def _texts(name: str, values: Sequence[object], source: str) -> list[str]:
     return texts
 
 
-def _pyarrow(what: str) -> tuple[Any, Any]:
+def pyarrow(what: str) -> tuple[Any, Any]:
+    """Return the modules ``pyarrow`` and ``pyarrow.parquet``; raises `MissingExtra`, which says ``what`` needs them."""
     try:
         import pyarrow as pa
         from pyarrow import parquet as pq

@@ -1,12 +1,22 @@
 """``privwiz label``: answers in, policies out, for one user or many."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
+from privwiz.commands.many import (
+    chosen_users,
+    is_folder,
+    many_labelling,
+    many_options,
+    many_tables,
+    refuse_many_options,
+    run_many,
+)
 from privwiz.commands.options import (
     Command,
     check_output,
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
     from privwiz.graphs import EgoNetwork
     from privwiz.items import ProfileItem
     from privwiz.policy import Policy
+    from privwiz.policy_parts import Layout
     from privwiz.prior import Prior
     from privwiz.tables import Table
 
@@ -50,15 +61,22 @@ _COLUMNS = ("user", "item", "friend", "decision", "probability", "reason")
     metavar="ID",
     help="Label this user only; may be repeated.  [default: every user of the answers]",
 )
-@click.option("--users", "users_path", metavar="FILE", help="Label the users in the column user of this table.")
+@click.option(
+    "--users",
+    "users_path",
+    metavar="FILE|N",
+    help="Label the users in the column user of this table; or, many users, N drawn by chance from those of the answers.",
+)
 @items_option
 @prior_option
 @click.option(
     "--out",
     required=True,
-    metavar="FILE",
-    help="Table user,item,friend,decision,probability,reason (.csv, .parquet); - is CSV on standard output.",
+    metavar="FILE|DIR",
+    help="Table user,item,friend,decision,probability,reason (.csv, .parquet); - is CSV on standard output. A name without an "
+    "ending is a new folder: many users, labelled in parallel (docs/batch.md).",
 )
+@many_options
 @language_option
 @seed_option
 @classifier_option
@@ -74,6 +92,13 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
     language: str,
     seed: int,
     classifier: str,
+    engine: str,
+    layout: "Layout",
+    reasons: bool,  # noqa: FBT001 - a flag of the command
+    workers: int | None,
+    resume: bool,  # noqa: FBT001 - the same
+    since: str | None,
+    most_friends: int,
 ) -> None:
     r"""Turn a table of answers into whole policies, for one user or many.
 
@@ -83,25 +108,59 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
     Example:
       privwiz label --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv \
         --answers sample_graphs/town/answers.csv --user ada --out policies.csv
+
+    A folder instead of a file takes networks of any size: users are labelled by several processes, an interrupted run goes on
+    with --resume, and rows that cannot be used are listed there.
+
+    Example:
+      privwiz label --graph edges.parquet --profiles profiles.parquet --answers answers.parquet --out tonight --layout nested
     """
+    if not is_folder(out):
+        refuse_many_options(click.get_current_context())
+        _label_few(
+            graph, profiles, answers, (users, users_path), read_items(items), read_prior(prior), out, (language, seed, classifier)
+        )
+        return
+    if classifier != "gp":
+        raise DataError(
+            f"many users are labelled by the library's own model only; leave --classifier {classifier} out, or give a file"
+        )
+    tables = many_tables(graph, profiles, answers, since)
+    labelling = many_labelling(read_items(items), read_prior(prior), seed, language if reasons else None, most_friends)
+    given = replace(tables, users=chosen_users(users, users_path))
+    run_many(given, out, labelling, engine=engine, layout=layout, workers=workers, resume=resume)
+
+
+def _label_few(
+    graph: str,
+    profiles: str | None,
+    answers: str,
+    named: tuple[tuple[str, ...], str | None],
+    items: "tuple[ProfileItem, ...] | None",
+    prior: "Prior | None",
+    out: str,
+    how: tuple[str, int, str],
+) -> None:
     from privwiz.export import policy_columns
     from privwiz.tables import write_table
 
     check_output(out, (".csv", ".parquet"))
     table = read_answers(answers)
-    named = [*users, *_users_in(users_path)]
     said = answers_by_user(table)
-    chosen = tuple(dict.fromkeys(named or said))
+    wanted = chosen_users(*named)
+    if isinstance(wanted, int):
+        raise DataError(f"--users {wanted} draws from many users; give --out a folder, a name without an ending")
+    chosen = tuple(wanted or said)
     if not chosen:
         raise DataError("no answers in it, and no user named; add rows, or name users with --user", source=table.source)
-    chosen_items, chosen_prior = read_items(items), read_prior(prior)
+    language, seed, classifier = how
     network_of = networks(graph, profiles)
     columns: dict[str, list[list[Any]]] = {name: [] for name in _COLUMNS}
     failed: list[str] = []
     with progress(chosen, "Labelling") as steps:
         for user in steps:
             try:
-                policy = _policy(network_of(user), said.get(user, ()), table, chosen_items, chosen_prior, seed, classifier)
+                policy = _policy(network_of(user), said.get(user, ()), table, items, prior, seed, classifier)
             except PrivwizError as error:
                 failed.append(user)
                 click.echo(f"Error: {error}", err=True)
@@ -112,12 +171,6 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
         write_table(out, {name: list(chain.from_iterable(parts)) for name, parts in columns.items()})
     if failed:
         _report(failed, chosen, out)
-
-
-def _users_in(path: str | None) -> Sequence[str]:
-    from privwiz.tables import read_table
-
-    return () if path is None else read_table(path, ("user",)).check_filled("user")["user"]
 
 
 def _policy(

@@ -1,0 +1,245 @@
+"""One user among many: a network and what the user answered in, the whole access-control matrix out."""
+
+import hashlib
+import json
+import marshal
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from privwiz.answers import UNSURE, Answer, Entry, evidence
+from privwiz.belief import Layout, believe
+from privwiz.circles import RESOLUTIONS, Circles
+from privwiz.communities import leiden
+from privwiz.covariance import latent_model
+from privwiz.decisions import Decision, decide_numbers
+from privwiz.errors import DataError, PrivwizError
+from privwiz.features import friend_features
+from privwiz.graphs import EgoNetwork
+from privwiz.items import ProfileItem
+from privwiz.network_store import Said
+from privwiz.prior import Prior
+from privwiz.rejected import NO_FRIEND
+from privwiz.sessions import fingerprint
+from privwiz.wizard import Wizard
+
+__all__ = ["MOST_FRIENDS", "Case", "Labelled", "Labelling", "Outcome", "case_fingerprint", "judge_case", "label_case"]
+
+Case: TypeAlias = Callable[[], tuple[EgoNetwork, Sequence[Said]]]
+"""Returns the network of a user and what the user answered: a callable, so that what is wrong with them is the user's error."""
+
+MOST_FRIENDS = 3000
+"""Users with more friends are not labelled: their covariances would not fit into the memory of a worker."""
+
+_SAME = "says again what an earlier row says"
+_NO_ITEM = "names something that is not among the items"
+
+
+@dataclass(frozen=True, eq=False)
+class Labelling:
+    """How users are labelled: the same for all of a run.
+
+    Parameters
+    ----------
+    items : tuple of ProfileItem, length J
+    prior : Prior
+    seed : int
+    reasons : {"en", "zh"} or None
+        The language of the reasons; None for none, which is several times faster.
+    most_friends : int
+        Users with more are refused.
+    """
+
+    items: tuple[ProfileItem, ...]
+    prior: Prior
+    seed: int = 0
+    reasons: str | None = None
+    most_friends: int = MOST_FRIENDS
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest that differs wherever policies may differ."""
+        settings = [fingerprint(self.prior), [asdict(item) for item in self.items], self.seed, self.reasons, self.most_friends]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The policy of one user.
+
+    Parameters
+    ----------
+    ego : str
+    friends : tuple of str, length n
+    probability : float64 array of shape (J, n)
+        That the user would allow the cell.
+    decisions : int8 array of shape (J, n)
+        Positions in `privwiz.decisions.DECIDED`.
+    reasons : tuple of str, length J n, or None
+        Item by item.
+    rejected : tuple of (Said, str)
+        Answers that did not count, and why.
+    """
+
+    ego: str
+    friends: tuple[str, ...]
+    probability: npt.NDArray[np.float64]
+    decisions: npt.NDArray[np.int8]
+    reasons: tuple[str, ...] | None
+    rejected: tuple[tuple[Said, str], ...]
+
+    def among(self, friends: Collection[str]) -> "Labelled":
+        """Return the part of the policy that is about these friends."""
+        kept = [i for i, friend in enumerate(self.friends) if friend in friends]
+        n = len(self.friends)
+        return Labelled(
+            self.ego,
+            tuple(self.friends[i] for i in kept),
+            self.probability[:, kept],
+            self.decisions[:, kept],
+            None if self.reasons is None else tuple(self.reasons[j * n + i] for j in range(len(self.decisions)) for i in kept),
+            self.rejected,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one user.
+
+    Parameters
+    ----------
+    user : str
+    status : str
+        ``"labelled"``, ``"unchanged"`` since an earlier run, or ``"failed"``.
+    friends, answers : int
+    fingerprint : str
+        A digest of all that the policy depends on; empty where it is not known.
+    error : str
+        Why there is no policy; else empty.
+    """
+
+    user: str
+    status: str
+    friends: int
+    answers: int
+    fingerprint: str
+    error: str = ""
+
+
+def judge_case(
+    user: str,
+    friends: int,
+    case: Case,
+    labelling: Labelling,
+    before: str = "",
+) -> tuple[Outcome, Labelled | None]:
+    """Label one user if need be, whatever is wrong with it.
+
+    Parameters
+    ----------
+    user : str
+    friends : int
+        How many there are: with too many, the case is not looked at.
+    case : callable
+        Returns network and answers.
+    labelling : Labelling
+    before : str
+        The fingerprint of the user in an earlier run: where it is the same, nothing is done.
+    """
+    answers, digest = 0, ""
+    try:
+        network, said = _within(labelling, friends, case)
+        answers, digest = len(said), case_fingerprint(network, said, labelling)
+        if digest == before:
+            return Outcome(user, "unchanged", friends, answers, digest), None
+        return Outcome(user, "labelled", friends, answers, digest), label_case(network, said, labelling)
+    except PrivwizError as error:
+        wrong = str(error)
+    except Exception as error:  # noqa: BLE001 - one user's failure, whatever it is, is no reason to leave a million others
+        wrong = f"a fault of privwiz, please report it: {type(error).__name__}: {error}"
+    return Outcome(user, "failed", friends, answers, digest, wrong), None
+
+
+def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) -> Labelled:
+    """Set the whole matrix of one user.
+
+    Equal to what a `privwiz.Wizard` of the same network, prior and seed says after `label` of every answer, sorted by item and
+    friend. Without reasons, circles need no names and nothing is laid out that could be asked about.
+
+    Raises
+    ------
+    DataError
+        If the user contradicts itself, or a decision is not known: such a user gets no policy, for leaving the answer out could
+        show what it hides.
+    """
+    log, rejected = _read(network, said, labelling.items)
+    items, prior, seed = labelling.items, labelling.prior, labelling.seed
+    if labelling.reasons is not None:
+        wizard = Wizard(network, items, prior, seed)
+        for entry in log:
+            (answer,) = entry.answers
+            wizard.label(answer.item, answer.friends[0], str(answer.value))
+        policy = wizard.policy()
+        reasons = tuple(cell.reason.text(labelling.reasons) for cell in policy)
+        decisions = decide_numbers(items, policy.probability, policy.stated)
+        return Labelled(network.ego, network.friends, policy.probability, decisions, reasons, rejected)
+    circles = Circles(RESOLUTIONS, network.friends, leiden(network, RESOLUTIONS, seed), ())
+    names = [item.id for item in items]
+    model = latent_model(network, circles, friend_features(network, circles).values, prior, names, ())
+    belief = believe(Layout(network, circles, items, (), (), model, prior.calibration), evidence(log, names, network.friends))
+    decisions = decide_numbers(items, belief.granted, belief.said.stated)
+    return Labelled(network.ego, network.friends, belief.granted, decisions, None, rejected)
+
+
+def case_fingerprint(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) -> str:
+    """Return a digest of all that the policy of a user depends on."""
+    rows = sorted((answer.item, answer.friend, answer.decision) for answer in said)
+    # The second version of marshal writes equal values as equal bytes, and is many times faster than JSON.
+    names, friend, name = network.attributes
+    own = sorted(network.ego_profile.items())
+    texts = marshal.dumps([labelling.fingerprint, network.ego, network.friends, own, names, rows], 2)
+    digest = hashlib.blake2b(texts, digest_size=16)
+    for array in (network.indptr, network.indices, network.weights, network.ego_weights, friend, name):
+        digest.update(b"none" if array is None else array.tobytes())
+    return digest.hexdigest()
+
+
+def _within(labelling: Labelling, friends: int, case: Case) -> tuple[EgoNetwork, Sequence[Said]]:
+    if friends > labelling.most_friends:
+        raise DataError(f"{friends} friends; users with more than {labelling.most_friends} are not labelled")
+    return case()
+
+
+def _read(
+    network: EgoNetwork, said: Iterable[Said], items: Sequence[ProfileItem]
+) -> tuple[list[Entry], tuple[tuple[Said, str], ...]]:
+    """Return the answers that count, sorted by item and friend, and those that do not."""
+    place = {item.id: number for number, item in enumerate(items)}
+    friends = set(network.friends)
+    cells: dict[tuple[int, str], Said] = {}
+    rejected = []
+    for answer in sorted(said):
+        cell = (place.get(answer.item, -1), answer.friend)
+        reason = NO_FRIEND if answer.friend not in friends else _NO_ITEM if cell[0] < 0 else None
+        if reason is None and answer.decision not in _VALUES:
+            about = f"{answer.item!r} and {answer.friend!r}"
+            raise DataError(f"the answer about {about} is {answer.decision!r:.40}; use allow, deny or ask")
+        if reason is None and cells.setdefault(cell, answer) is not answer:
+            if cells[cell].decision != answer.decision:
+                both = " and ".join(sorted((answer.decision, cells[cell].decision)))
+                raise DataError(f"the answers about {answer.item!r} and {answer.friend!r} are {both}; keep one of the two")
+            reason = _SAME
+        if reason is not None:
+            rejected.append((answer, reason))
+    log = [
+        Entry("label", (Answer(items[item].id, (friend,), _VALUES[cells[item, friend].decision], each=True),))
+        for item, friend in sorted(cells)
+    ]
+    return log, tuple(rejected)
+
+
+_VALUES = {Decision.ALLOW.value: "allow", Decision.DENY.value: "deny", Decision.ASK.value: UNSURE}

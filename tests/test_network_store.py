@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privwiz.graphs import ego_network
+from privwiz.network_store import NetworkStore, Said
+from privwiz.readers import read_graph
+from privwiz.rejected import NO_FRIEND, NO_USER, RejectedRows
+from privwiz.store_builder import build_store
+from privwiz.tables import write_table
+
+IDS = ["ann", "bo", "陈", "dee", "Ëva", "f"]
+
+
+def stored(folder, edges, profiles=(), answers=(), memory=1 << 30):
+    """Write tables, build a store of them, and return it with the rows that were rejected."""
+    tables = {
+        "edges": (("source", "target", "weight"), edges),
+        "profiles": (("user", "field", "value"), profiles),
+        "answers": (("user", "item", "friend", "decision"), answers),
+    }
+    paths = {}
+    for name, (names, rows) in tables.items():
+        paths[name] = folder / f"{name}.parquet"
+        write_table(paths[name], {column: [row[k] for row in rows] for k, column in enumerate(names)})
+    with RejectedRows(folder / "rejected.csv") as rejected:
+        store = build_store(folder / "store", paths["edges"], paths["profiles"], paths["answers"], rejected, memory=memory)
+    return store, paths, rejected.counts
+
+
+def assert_same_network(one, other):
+    """Two ego networks are equal in every array and profile."""
+    assert (one.ego, one.friends, one.ego_profile) == (other.ego, other.friends, other.ego_profile)
+    assert {friend: dict(one.profiles[friend]) for friend in one.friends} == {f: dict(other.profiles[f]) for f in other.friends}
+    for name in ("indptr", "indices", "weights", "ego_weights"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        assert (mine is None) == (theirs is None), name
+        if mine is not None:
+            assert mine.dtype == theirs.dtype
+            np.testing.assert_array_equal(mine, theirs)
+
+
+ties = st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.sampled_from(["", "", "1", "2.5", "0.25"]))
+values = st.tuples(st.sampled_from(IDS), st.sampled_from(["school", "name"]), st.sampled_from(["PKU", "MIT", "学校", ""]))
+
+
+@given(st.lists(ties, min_size=1), st.lists(values), st.sampled_from([1, 1 << 30]))
+def test_an_ego_network_is_that_of_the_graph(tmp_path_factory, edges, profiles, memory):
+    """What is cut out of the store equals what is taken out of the graph that the reader reads, also when ties are spilled."""
+    store, paths, _ = stored(tmp_path_factory.mktemp("store"), edges, profiles, memory=memory)
+    graph = read_graph(paths["edges"], paths["profiles"])
+    assert store.people.texts.to_pylist() == sorted(graph)
+    for number, user in enumerate(sorted(graph)):
+        assert store.people.number(user) == number
+        assert_same_network(store.ego_network(number), ego_network(graph, user))
+
+
+def test_answers_come_back_in_the_order_of_the_table(tmp_path):
+    """A user's answers keep the order and the line of the table; who has none has none."""
+    answers = [("bo", "phone", "ann", "allow"), ("ann", "phone", "bo", "deny"), ("bo", "email", "ann", "perhaps")]
+    store, _, _ = stored(tmp_path, [("ann", "bo", "")], answers=answers)
+    assert store.said(store.people.number("bo")) == (Said("phone", "ann", "allow", 1), Said("email", "ann", "perhaps", 3))
+    assert store.answering().tolist() == [0, 1]
+
+
+def test_rows_that_cannot_be_used_are_kept_with_the_reason(tmp_path):
+    """Self-ties, empty ids, bad weights and rows about strangers are rejected; the rest of the table counts."""
+    edges = [("ann", "bo", "1"), ("ann", "ann", ""), ("", "bo", ""), ("bo", "dee", "-1"), ("bo", "f", "much")]
+    answers = [("ann", "phone", "zoe", "allow"), ("ann", "", "bo", "deny"), ("zoe", "phone", "bo", "deny")]
+    store, _, counts = stored(tmp_path, edges, [("zoe", "school", "PKU"), ("ann", "", "x")], answers)
+    assert store.people.texts.to_pylist() == ["ann", "bo", "dee", "f"]
+    assert sorted((table.rpartition("/")[2], reason, count) for (table, reason), count in counts.items()) == [
+        ("answers.parquet", NO_USER, 1),
+        ("answers.parquet", "lacks a user, an item, a friend or a decision", 1),
+        ("answers.parquet", NO_FRIEND, 1),
+        ("edges.parquet", "has a weight that is not a number from 1e-100 to 1e+100", 2),
+        ("edges.parquet", "lacks an id", 1),
+        ("edges.parquet", "ties somebody to themselves", 1),
+        ("profiles.parquet", NO_USER, 1),
+        ("profiles.parquet", "lacks a user or a field", 1),
+    ]
+    lines = (tmp_path / "rejected.csv").read_text("utf-8").splitlines()
+    assert f'{tmp_path}/edges.parquet,4,has a weight that is not a number from 1e-100 to 1e+100,"bo,dee,-1"' in lines
+    assert NetworkStore(tmp_path / "store").ego_network(0).friends == ("bo",)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "floats", "categories", "folder"])
+def test_columns_of_every_kind(tmp_path, kind):
+    """Ids may be numbers or categories, weights floating point with gaps, and a table a folder of Parquet files."""
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    source, target, weight = [1, 2, 3], [2, 3, 1], ["1", "", "2"]
+    table = {"source": source, "target": target, "weight": weight}
+    if kind == "floats":
+        table = {"source": [1.0, 2.0, 3.0], "target": target, "weight": [1.0, None, 2.0]}
+    elif kind == "categories":
+        table |= {name: pa.array(list(map(str, table[name]))).dictionary_encode() for name in ("source", "target")}
+    path = tmp_path / "edges.parquet"
+    if kind == "folder":
+        for day in (1, 2):
+            (path / f"day={day}").mkdir(parents=True)
+            part = {name: values[:1] if day == 1 else values[1:] for name, values in table.items()}
+            pq.write_table(pa.table(part), path / f"day={day}" / "part.parquet")
+    else:
+        pq.write_table(pa.table(table), path)
+    write_table(tmp_path / "answers.csv", {"user": [1], "item": ["phone"], "friend": [2], "decision": ["deny"]})
+    with RejectedRows(tmp_path / "rejected.csv") as rejected:
+        store = build_store(tmp_path / "store", path, None, tmp_path / "answers.csv", rejected)
+    assert not rejected.counts
+    network = store.ego_network(store.people.number("1"))
+    assert (network.friends, network.weights, network.ego_weights.tolist()) == (("2", "3"), None, [1.0, 2.0])
