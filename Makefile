@@ -38,7 +38,7 @@ ask: $(RUN_READY) ## the wizard in the terminal, for a user of the sample commun
 	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
 
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
-	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
 
 # Old versions warn about each other, so warnings are no errors there; the documentation shows what the locked versions print.
 test-lowest: $(UV_READY) ## the quick tests with the lowest versions that pyproject.toml admits, in an environment of their own

@@ -20,7 +20,11 @@ from privwiz.federated.rounds import RoundPlan
 from privwiz.federated.secure import PlainSum
 from privwiz.federated.tfe_sum import BLOCK_DEVICES, PROTOCOLS, TfeSum
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tf_encrypted")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("tf_encrypted"),
+    pytest.mark.xdist_group("parties"),
+]  # one after the other
 
 PRIVWIZ = Path(sys.executable).parent / "privwiz"
 DEVICES = BLOCK_DEVICES + 20

@@ -18,6 +18,8 @@ from privwiz.prior import Prior
 from privwiz.spark import label_on_spark
 from privwiz.tables import read_table, write_table
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("spark")]  # one session
+
 ITEMS = ("phone", "birthday", "photos")
 NAMES = ("user", "item", "friend", "decision")
 

@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 
 from privwiz_api.page.texts import tell
 
+pytestmark = pytest.mark.slow
+
 
 def visit_all(tab, site, tenant, user):
     """Go through every state of the page; yield the name of each while it is in view."""

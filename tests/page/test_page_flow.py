@@ -15,6 +15,8 @@ from privwiz.words import nearest_audience
 from privwiz_api.page.flow import MOST_SCREENS
 from privwiz_api.page.texts import tell
 
+pytestmark = pytest.mark.slow
+
 TOWN = Path(__file__).parents[2] / "sample_graphs" / "town"
 
 

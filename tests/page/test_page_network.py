@@ -1,6 +1,9 @@
 """The page on a bad network, without scripts, and how much it loads."""
 
-from playwright.sync_api import expect
+import expect
+from playwright.sync_api import pytest
+
+pytestmark = pytest.mark.slow
 
 MOST_BYTES = 100_000
 

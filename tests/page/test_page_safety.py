@@ -12,6 +12,8 @@ from privwiz_api.migrate import migrate
 from privwiz_api.page import store, visits
 from privwiz_api.problems import Problem
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = {
     "html": "<img src=x onerror=alert(1)>",
     "turned": "\u202eevil\u202c name",
