@@ -18,11 +18,11 @@ from privwiz.policy import Policy
 from privwiz.prior import Prior
 from privwiz.wizard import Wizard
 from privwiz_api.database import Database
-from privwiz_api.documents import StoredNetwork, read_decisions, read_entry, read_items
+from privwiz_api.documents import Catalogue, StoredNetwork, read_decisions, read_entry
 from privwiz_api.load import Load
 from privwiz_api.tables import acceptances, answers, catalogues, networks, users
 
-__all__ = ["Acceptance", "Recent", "State", "States", "Version", "new_generation"]
+__all__ = ["Acceptance", "Recent", "State", "States", "Version", "new_generation", "read_catalogue"]
 
 T = TypeVar("T")
 
@@ -78,12 +78,15 @@ class Acceptance:
         With which it came.
     decisions : mapping of (str, str) to Decision
         Everything that is in force from then on.
+    catalogue : int
+        Revision of the catalogue whose items were looked at.
     """
 
     kind: str
     at: datetime
     revision: int
     decisions: Mapping[tuple[str, str], Decision]
+    catalogue: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +99,7 @@ class State:
     version : Version
     stored : StoredNetwork or None
         None while the user has no network.
-    items : tuple of ProfileItem
+    catalogue : Catalogue
     log : tuple of Entry
     acceptances : tuple of Acceptance
     wizard : Wizard or None
@@ -109,11 +112,16 @@ class State:
     user: str
     version: Version
     stored: StoredNetwork | None
-    items: tuple[ProfileItem, ...]
+    catalogue: Catalogue
     log: tuple[Entry, ...]
     acceptances: tuple[Acceptance, ...]
     wizard: Wizard | None
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def items(self) -> tuple[ProfileItem, ...]:
+        """What there is to protect."""
+        return self.catalogue.items
 
     @property
     def weight(self) -> float:
@@ -142,14 +150,14 @@ class State:
 
     @cached_property
     def in_force(self) -> Mapping[tuple[str, str], Decision]:
-        """What is enforced, for every item and friend: what was accepted while the friend was one, else deny."""
+        """What is enforced, for every item and friend: what was accepted while both were there, else deny."""
         if self.stored is None:
             return {}
         accepted = self.standing[-1] if self.standing else None
-        since = self.stored.since
+        friends, items = self.stored.since, self.catalogue.since
         return {
             (item.id, friend): accepted.decisions.get((item.id, friend), Decision.DENY)
-            if accepted is not None and since[friend] <= accepted.revision
+            if accepted is not None and items[item.id] <= accepted.catalogue and friends[friend] <= accepted.revision
             else Decision.DENY
             for item in self.items
             for friend in self.stored.network.friends
@@ -159,6 +167,12 @@ class State:
 def new_generation() -> str:
     """Draw what tells a user from one of the same id who was erased."""
     return secrets.token_hex(8)
+
+
+def read_catalogue(connection: Connection, tenant: str) -> Catalogue:
+    """Read a tenant's catalogue; the library's unless it has one of its own."""
+    row = connection.execute(select(catalogues).where(catalogues.c.tenant == tenant)).one_or_none()
+    return Catalogue.read(0, None) if row is None else Catalogue.read(row.revision, row.document)
 
 
 class Recent(Generic[T]):
@@ -264,11 +278,10 @@ class States:
         self._written.put((tenant, user), fresh)
         return fresh
 
-    def catalogue(self, tenant: str) -> tuple[tuple[ProfileItem, ...], int]:
-        """Return a tenant's items and the revision of its catalogue; 0 for the library's."""
+    def catalogue(self, tenant: str) -> Catalogue:
+        """Return a tenant's catalogue."""
         with self._database.read() as connection:
-            row = connection.execute(select(catalogues).where(catalogues.c.tenant == tenant)).one_or_none()
-        return (read_items(None), 0) if row is None else (read_items(row.document), row.revision)
+            return read_catalogue(connection, tenant)
 
     def wizard(self, stored: StoredNetwork, items: Sequence[ProfileItem], log: Sequence[Entry]) -> Wizard:
         """Make the wizard of these inputs."""
@@ -289,7 +302,7 @@ class States:
             for row in connection.scalars(_newer(answers, tenant, user, len(log)).with_only_columns(answers.c.document))
         )
         later = tuple(
-            Acceptance(row.kind, row.at, row.revision, read_decisions(row.decisions))
+            Acceptance(row.kind, row.at, row.revision, read_decisions(row.decisions), row.catalogue)
             for row in connection.execute(_newer(acceptances, tenant, user, len(accepted)))
         )
         if same and known is not None:
@@ -306,10 +319,10 @@ class States:
                 lock=threading.RLock(),
             )
         network = connection.scalar(select(networks.c.document).where(networks.c.tenant == tenant, networks.c.user == user))
-        items = read_items(connection.scalar(select(catalogues.c.document).where(catalogues.c.tenant == tenant)))
+        catalogue = read_catalogue(connection, tenant)
         stored = None if network is None else StoredNetwork.read(user, network)
-        wizard = None if stored is None else self.wizard(stored, items, added)
-        return State(tenant, user, version, stored, items, added, later, wizard)
+        wizard = None if stored is None else self.wizard(stored, catalogue.items, added)
+        return State(tenant, user, version, stored, catalogue, added, later, wizard)
 
 
 def _newer(table: Any, tenant: str, user: str, seq: int) -> Any:

@@ -95,8 +95,10 @@ acceptances = _of_user(
     Column("revision", Integer, nullable=False),
     Column("decisions", LargeBinary, nullable=False),
     Column("policy", LargeBinary),
+    Column("catalogue", Integer, nullable=False, server_default="0"),
 )
-"""What has been accepted: the decisions that are in force from then on, and for `accept` the policy that was looked at."""
+"""What has been accepted: the decisions that are in force from then on, for `accept` the policy that was looked at, and the
+revision of the catalogue that it was about."""
 
 catalogues = Table(
     "catalogues",

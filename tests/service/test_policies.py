@@ -75,6 +75,37 @@ def test_undo_takes_back_what_came_into_force_last(ann):
     assert ann("POST", f"{POLICY}/undo", {}, match=True).status_code == 409
 
 
+def catalogue(ann, *changes):
+    """Put the library's catalogue with these items instead of its own of the same id; without those that are None."""
+    own = {item["id"]: item for item in ann("GET", "/v1/items").json["items"]} | dict(changes)
+    items = [item for item in own.values() if item is not None]
+    assert ann.as_admin()("PUT", "/v1/items", {"items": items}).status_code == 200
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_an_item_that_comes_back_is_a_new_one(ann, another, settings, fresh):
+    """What was accepted of an item that was taken away is not of the one that has its id now, and no undo restores it."""
+    phone = next(item for item in ann("GET", "/v1/items").json["items"] if item["id"] == "phone")
+    for item in ("phone", "email"):
+        cells = [{"item": item, "friend": "2", "decision": "allow"}]
+        assert ann("POST", f"{POLICY}/override", {"cells": cells}, match=True).status_code == 200
+    catalogue(ann, ("phone", phone | {"en": "Telephone"}))
+    assert shown(ann) == {("phone", "2"), ("email", "2")}, "an item that stays is the same"
+    catalogue(ann, ("phone", None))
+    assert shown(ann) == {("email", "2")}
+    cells = [{"item": "email", "friend": "3", "decision": "allow"}]
+    assert ann("POST", f"{POLICY}/override", {"cells": cells}, match=True).status_code == 200
+    catalogue(ann, ("phone", phone | {"en": "Something else", "zh": "别的"}))
+    if fresh:
+        ann = type(ann)(another(settings), ann.tenant)
+    assert shown(ann) == {("email", "2"), ("email", "3")}
+    assert ann("POST", f"{POLICY}/undo", {}, match=True).status_code == 200
+    assert shown(ann) == {("email", "2")}
+    cells = [{"item": "phone", "friend": "3", "decision": "allow"}]
+    assert ann("POST", f"{POLICY}/override", {"cells": cells}, match=True).status_code == 200
+    assert shown(ann) == {("email", "2"), ("phone", "3")}
+
+
 def test_a_new_friend_gets_suggestions_at_once_and_sees_nothing(ann):
     """Adding a friend answers with a suggestion for every item; in force is deny until the user accepts."""
     added = ann("POST", "/v1/users/ann/friends", {"friend": "zoe", "ties": ["2", "3"]})
