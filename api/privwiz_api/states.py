@@ -1,12 +1,14 @@
 """The state of one user: inputs at one revision, and what follows from them, computed once and remembered."""
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import metadata
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, bindparam, select
@@ -16,13 +18,14 @@ from privwiz.decisions import Decision
 from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz.prior import Prior
+from privwiz.sessions import fingerprint
 from privwiz.wizard import Wizard
 from privwiz_api.database import Database
 from privwiz_api.documents import Catalogue, StoredNetwork, read_decisions, read_entry
 from privwiz_api.load import Load
 from privwiz_api.tables import acceptances, answers, catalogues, networks, users
 
-__all__ = ["Acceptance", "Recent", "State", "States", "Version", "new_generation", "read_catalogue"]
+__all__ = ["Acceptance", "Recent", "State", "States", "Version", "computed_by", "new_generation", "read_catalogue"]
 
 T = TypeVar("T")
 
@@ -56,8 +59,8 @@ class Version:
 
     @property
     def etag(self) -> str:
-        """The strong entity tag of all that depends on the whole state."""
-        return f'"{self.generation}.{self.revision}.{self.catalogue}"'
+        """The strong entity tag of all that depends on the whole state, and on what computes it."""
+        return f'"{self.generation}.{self.revision}.{self.catalogue}.{computed_by()}"'
 
     @property
     def network_etag(self) -> str:
@@ -162,6 +165,12 @@ class State:
             for item in self.items
             for friend in self.stored.network.friends
         }
+
+
+@cache
+def computed_by() -> str:
+    """Name what computes suggestions: another version of the library, or another prior, may suggest something else."""
+    return hashlib.sha256(f"{metadata.version('privwiz')} {fingerprint(Prior.default())}".encode()).hexdigest()[:8]
 
 
 def new_generation() -> str:

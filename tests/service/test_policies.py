@@ -5,6 +5,8 @@ import json
 import pytest
 
 from privwiz.policy import Policy
+from privwiz.prior import Prior
+from privwiz_api import states
 
 POLICY = "/v1/users/ann/policy"
 
@@ -50,6 +52,22 @@ def test_only_the_policy_that_was_read_is_accepted(ann):
     assert refused.status_code == 412
     assert refused.headers["ETag"] == ann("GET", POLICY).headers["ETag"] != seen
     assert shown(ann) == set()
+
+
+@pytest.mark.parametrize("upgrade", ["version", "prior"])
+def test_a_policy_of_another_version_is_not_accepted(ann, monkeypatch, request, upgrade):
+    """After an upgrade, or with another prior, the tag of what was looked at before is refused."""
+    seen = ann("GET", POLICY).headers["ETag"]
+    request.addfinalizer(states.computed_by.cache_clear)
+    states.computed_by.cache_clear()
+    assert ann("GET", POLICY).headers["ETag"] == seen
+    if upgrade == "version":
+        monkeypatch.setattr(states.metadata, "version", lambda _: "99.0")
+    else:
+        monkeypatch.setattr(Prior, "default", Prior.flat)
+    states.computed_by.cache_clear()
+    assert ann("POST", f"{POLICY}/accept", {}, match=seen).status_code == 412
+    assert ann("POST", f"{POLICY}/accept", {}, match=True).status_code == 200
 
 
 def test_an_override_holds_at_once_and_is_kept(ann):
