@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from privwiz.errors import DataError
 
@@ -26,6 +27,11 @@ class Webhook:
     url : str
     secret : str
         Signs what is sent; at least 32 characters.
+
+    Raises
+    ------
+    DataError
+        If the secret is short, or nothing can be sent to the URL. Neither is repeated.
     """
 
     url: str
@@ -33,8 +39,10 @@ class Webhook:
 
     def __post_init__(self) -> None:
         _check_secret("the secret of a webhook", self.secret)
-        if not self.url.startswith(("https://", "http://")):
-            raise DataError("the URL of a webhook must begin with https:// or http://")
+        if not _is_web(self.url):
+            raise DataError(
+                "the URL of a webhook must begin with https:// or http://; then come a host, and a port up to 65535 if any"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +186,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("https", "http") and bool(host)
 
 
 def _check_secret(name: str, secret: str) -> None:
