@@ -20,10 +20,10 @@ from privwiz_api.migrate import is_current, migrate
 from privwiz_api.observe import log_to
 from privwiz_api.sample import TENANT, load_sample
 from privwiz_api.service import Service
-from privwiz_api.settings import Settings
+from privwiz_api.settings import Settings, is_wildcard
 from privwiz_api.webhooks import Courier
 
-__all__ = ["run"]
+__all__ = ["public_url", "run"]
 
 SAMPLE_DATABASE = "sqlite:///privwiz-sample.db"
 
@@ -42,14 +42,14 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     Raises
     ------
     DataError
-        If the database is not migrated, or the sample cannot be read.
+        If the database is not migrated, the sample cannot be read, or nobody said what links begin with.
     """
     if sample is not None:
         own = settings.database_url != Settings().database_url
         settings = replace(settings, development=True, database_url=settings.database_url if own else SAMPLE_DATABASE)
     if not settings.secret_key:
         settings = replace(settings, secret_key=secrets.token_hex(32))
-    settings = replace(settings, public_url=_public_url(settings))
+    settings = replace(settings, public_url=public_url(settings))
     log_to()
     app = create_app(settings)
     service: Service = app.extensions["privwiz"]
@@ -73,9 +73,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Hand our settings over."""
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         chosen: dict[str, Any] = {
-            "bind": f"{host}:{self._settings.port}",
+            "bind": f"{_in_url(self._settings.host)}:{self._settings.port}",
             "worker_class": "gthread",
             "workers": self._settings.workers,
             "threads": self._settings.threads,
@@ -121,11 +120,29 @@ def _warm() -> None:
     _ = wizard.policy().decisions
 
 
-def _public_url(settings: Settings) -> str:
-    """The address that was set; else that of this server."""
+def public_url(settings: Settings) -> str:
+    """Return what links begin with: what was set, else the address of this server.
+
+    >>> public_url(Settings(host="::1"))
+    'http://[::1]:8080'
+
+    Raises
+    ------
+    DataError
+        If the server listens on every address, and nobody said which of them users see.
+    """
     if settings.public_url != Settings().public_url:
         return settings.public_url
-    return f"http://{settings.host}:{settings.port}"
+    if is_wildcard(settings.host):
+        raise DataError(
+            f"the host {settings.host!r} is no address that a link can lead to; set public_url to what users see, such as "
+            "https://privacy.example"
+        )
+    return f"http://{_in_url(settings.host)}:{settings.port}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _how_to_try(service: Service, user: str) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from privwiz.errors import DataError
 
-__all__ = ["Settings", "Webhook", "is_loopback"]
+__all__ = ["Settings", "Webhook", "is_loopback", "is_wildcard"]
 
 _LEAST_SECRET = 32
 _PREFIX = "PRIVWIZ_"
@@ -40,9 +40,7 @@ class Webhook:
     def __post_init__(self) -> None:
         _check_secret("the secret of a webhook", self.secret)
         if not _is_web(self.url):
-            raise DataError(
-                "the URL of a webhook must begin with https:// or http://; then come a host, and a port up to 65535 if any"
-            )
+            raise DataError("the URL of a webhook must be https:// or http://, then a host, and a port up to 65535 if any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,8 @@ class Settings:
     host, port, workers, threads
         Where and with how many processes and threads ``privwiz serve`` serves.
     public_url : str
-        What links begin with.
+        What links begin with; cookies are kept to TLS where it is https. `privwiz serve` takes its own address unless it is set,
+        and refuses to start without it on a host that stands for every address.
     user_rate, backend_rate : int
         Requests that one user, and one backend, may make in a minute; each process counts for itself.
     heavy, patience
@@ -186,6 +185,18 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether the host stands for every address of this machine.
+
+    >>> is_wildcard("0.0.0.0"), is_wildcard("::"), is_wildcard(""), is_wildcard("127.0.0.1")
+    (True, True, True, False)
+    """
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return not host
 
 
 def _is_web(url: str) -> bool:

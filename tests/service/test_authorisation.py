@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 
 from privwiz import DataError
 from privwiz_api import Settings
+from privwiz_api.server import run
 
 CELL = {"item": "phone", "friend": "2", "decision": "allow"}
 CHOICE = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
@@ -263,3 +264,11 @@ def test_settings_come_from_the_environment_and_files(tmp_path):
         with pytest.raises(DataError) as refused:
             Settings.from_environment({name: value})
         assert "4711" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - refused
+def test_links_lead_to_an_address_that_was_said(host, tmp_path):
+    """A server on every address does not start before it is told which one users see: links would lead nowhere, without TLS."""
+    with pytest.raises(DataError, match="public_url"):
+        run(Settings(database_url=f"sqlite:///{tmp_path}/a.db", host=host))
+    assert not list(tmp_path.iterdir())
