@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,9 @@ from privwiz_api.tables import acceptances, answers, catalogues, networks, users
 __all__ = ["Acceptance", "Recent", "State", "States", "Version", "computed_by", "new_generation", "read_catalogue"]
 
 T = TypeVar("T")
+
+UNUSED_SECONDS = 600.0
+"""How long a process remembers what nobody asks for: also of a user whom another process erased."""
 
 _HEAD = (
     select(users.c.generation, users.c.revision, users.c.network_revision, catalogues.c.revision.label("catalogue"))
@@ -185,32 +189,36 @@ def read_catalogue(connection: Connection, tenant: str) -> Catalogue:
 
 
 class Recent(Generic[T]):
-    """The values used last, safe for threads.
+    """The values used last, safe for threads; each is forgotten when it has not been used for a while.
 
     >>> recent = Recent(2)
     >>> recent.put("ann", 1), recent.put("bob", 2, weight=1.5), recent.get("ann"), recent.get("bob")
     (None, None, None, 2)
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, seconds: float = UNUSED_SECONDS) -> None:
         self._size = size
-        self._values: OrderedDict[object, tuple[T, float]] = OrderedDict()
+        self._seconds = seconds
+        self._values: OrderedDict[object, tuple[T, float, float]] = OrderedDict()
         self._weight = 0.0
         self._lock = threading.Lock()
 
     def get(self, key: object) -> T | None:
         """Return the value, None where it is not remembered."""
         with self._lock:
+            self._forget_unused()
             if key not in self._values:
                 return None
-            self._values.move_to_end(key)
-            return self._values[key][0]
+            value, weight, _ = self._values.pop(key)
+            self._values[key] = (value, weight, time.monotonic())
+            return value
 
     def put(self, key: object, value: T, weight: float = 1.0) -> None:
         """Remember a value, and forget those that were not used for longest while all weigh too much; never this one."""
         with self._lock:
+            self._forget_unused()
             self._forget(key)
-            self._values[key] = (value, weight)
+            self._values[key] = (value, weight, time.monotonic())
             self._weight += weight
             while self._weight > self._size and len(self._values) > 1:
                 self._forget(next(iter(self._values)))
@@ -221,8 +229,14 @@ class Recent(Generic[T]):
             self._forget(key)
 
     def _forget(self, key: object) -> None:
-        _, weight = self._values.pop(key, (None, 0.0))
+        _, weight, _ = self._values.pop(key, (None, 0.0, 0.0))
         self._weight -= weight
+
+    def _forget_unused(self) -> None:
+        """Forget what was not used for too long; the first one is the one that was used least lately."""
+        since = time.monotonic() - self._seconds
+        while self._values and next(iter(self._values.values()))[2] < since:
+            self._forget(next(iter(self._values)))
 
 
 class States:
@@ -247,13 +261,17 @@ class States:
     def version(self, tenant: str, user: str) -> Version | None:
         """Look up which version of the user is current; None where there is no such user."""
         with self._database.read() as connection:
-            return _version(connection, tenant, user)
+            found = _version(connection, tenant, user)
+        if found is None:
+            self.forget(tenant, user)
+        return found
 
     def current(self, tenant: str, user: str) -> State | None:
         """Return the current state; None where there is no such user."""
         with self._database.read() as connection:
             version = _version(connection, tenant, user)
             if version is None:
+                self.forget(tenant, user)
                 return None
             known = self._states.get((tenant, user))
             if known is not None and known.version == version:

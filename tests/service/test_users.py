@@ -1,13 +1,21 @@
 """Users' rights: everything given out, and erased everywhere; links that open the wizard for one of them."""
 
+import gc
+import sqlite3
+import time
+import weakref
 import zlib
+from contextlib import closing
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import select
 
 from privwiz.answers import Answer, Entry
 from privwiz_api.changes import Change, Request, Result, heard
-from privwiz_api.settings import Webhook
+from privwiz_api.migrate import migrate
+from privwiz_api.settings import Settings, Webhook
+from privwiz_api.states import Recent
 from privwiz_api.tables import metadata
 from privwiz_api.tokens import Caller
 
@@ -46,6 +54,46 @@ def test_an_erased_user_is_gone_everywhere(settings, another, backend, network):
     assert rows_that_name(database, "ann-4711", "friend-4711", "school-4711") == set()
     assert own("GET", "/v1/users/ann-4711/policy").status_code == 404
     assert own("DELETE", "/v1/users/ann-4711").status_code == 204, "erasing twice is no error"
+
+
+def test_an_erased_user_leaves_the_file(tmp_path, another, network):
+    """SQLite overwrites what it deletes: nothing of an erased user can be read from the file."""
+    app = another(Settings(database_url=f"sqlite:///{tmp_path}/a.db", secret_key="k" * 32))
+    service = app.extensions["privwiz"]
+    migrate(service.database)
+    token = service.tokens.issue("t", "backend", "sns", 60)
+    client, headers = app.test_client(), {"Authorization": f"Bearer {token}"}
+    for method, path in (("PUT", "/v1/users/ann-4711/network"), ("DELETE", "/v1/users/ann-4711")):
+        assert client.open(path, method=method, json=network, headers=headers).status_code in (201, 204)
+        service.database.close()
+        with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert (b"ann-4711" in (tmp_path / "a.db").read_bytes()) == (method == "PUT")
+
+
+@pytest.mark.parametrize("ask", ["current", "version"])
+def test_an_erased_user_leaves_the_memory_of_other_processes(ann, another, settings, ask):
+    """A process that is asked for a user whom another process erased forgets what it remembered of the user."""
+    states = another(settings).extensions["privwiz"].states
+    remembered = weakref.ref(states.current(ann.tenant, "ann"))
+    gc.collect()
+    assert remembered() is not None
+    ann("DELETE", "/v1/users/ann")
+    assert getattr(states, ask)(ann.tenant, "ann") is None
+    gc.collect()
+    assert remembered() is None
+
+
+def test_what_nobody_asks_for_is_forgotten(monkeypatch):
+    """What was not used for a while leaves memory with the next request, whoever it is about; what was used stays."""
+    now = time.monotonic()
+    recent = Recent(size=9, seconds=600)
+    recent.put("ann", 1)
+    recent.put("bob", 2)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 400)
+    assert recent.get("bob") == 2
+    monkeypatch.setattr(time, "monotonic", lambda: now + 800)
+    assert (recent.get("bob"), recent.get("ann")) == (2, None)
 
 
 def test_the_export_holds_everything(ann):
