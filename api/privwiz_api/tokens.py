@@ -18,6 +18,7 @@ from joserfc.jwk import KeySet, OctKey
 
 from privwiz.errors import DataError
 from privwiz_api.problems import Problem
+from privwiz_api.schemas import is_name
 from privwiz_api.settings import Settings
 
 __all__ = ["Caller", "Tokens", "derived_key"]
@@ -143,7 +144,7 @@ class Tokens:
 
     def _caller(self, claims: Mapping[str, Any], tenant_claim: str, *, own: bool) -> Caller:
         tenant, subject, scope = claims[tenant_claim], claims["sub"], claims["scope"]
-        if not all(isinstance(text, str) and 0 < len(text) <= 110 and text.isprintable() for text in (tenant, subject, scope)):
+        if not (is_name(tenant) and is_name(subject) and isinstance(scope, str)):
             raise _unauthorized()
         if own and claims.get("development") and not self._settings.development:
             raise _unauthorized()

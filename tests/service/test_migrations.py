@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from privwiz_api.database import Database
 from privwiz_api.documents import Catalogue, pack, unpack
 from privwiz_api.migrate import is_current, migrate, migrate_back
-from privwiz_api.tables import acceptances, answers, catalogues, metadata, users
+from privwiz_api.tables import acceptances, answers, audit, catalogues, idempotency, metadata, users
 
 
 @pytest.fixture
@@ -79,6 +79,21 @@ def test_catalogues_and_acceptances_of_the_first_version(database):
     with database.read() as connection:
         assert unpack(connection.scalar(select(catalogues.c.document))) == items
         assert "catalogue" not in {known["name"] for known in inspect(connection).get_columns("acceptances")}
+
+
+def test_long_callers_of_the_third_version(database):
+    """Back to shorter names the audit log keeps its rows."""
+    migrate(database)
+    actor, now = f"user:{'x' * 128}", datetime.now(UTC)
+    with database.write("test") as connection:
+        connection.execute(insert(audit).values(at=now, tenant="t", actor=actor, action="answers.add", request="r"))
+        kept = {"tenant": "t", "key": "k", "request": "d", "status": 200, "headers": b"", "body": b"", "at": now}
+        connection.execute(insert(idempotency), [kept | {"caller": actor}, kept | {"caller": "user:ann"}])
+    migrate_back(database, "0002")
+    with database.read() as connection:
+        assert connection.scalars(select(audit.c.actor)).all() == [actor[:128]]
+        assert connection.scalars(select(idempotency.c.caller)).all() == ["user:ann"]
+    migrate(database)
 
 
 def test_a_migration_that_fails_changes_nothing(database, monkeypatch):

@@ -7,6 +7,7 @@ import weakref
 import zlib
 from contextlib import closing
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select
@@ -127,6 +128,23 @@ def test_a_wizard_link_opens_for_one_user_only(ann, network, another, settings):
     other = another(replace(settings, secret_key="another secret, of another service instance"))
     assert other.test_client().get("/v1/users/ann/policy", headers=own).status_code == 401
     assert ann("POST", "/v1/users/nobody/wizard-links", {}).status_code == 404
+
+
+@pytest.mark.parametrize("user", ["x" * 128, "名" * 128, "ann\u00a0b", "a\u200db", "a\u2028b", " ", "a%2b", "安@例.中国"])
+def test_every_user_can_have_a_link(backend, network, user):
+    """Whatever id is taken for a user is taken in a token: the link opens, and what the user does with it is written down."""
+    path = f"/v1/users/{quote(user)}"
+    assert backend("PUT", f"{path}/network", network).status_code == 201
+    own = {"Authorization": f"Bearer {backend('POST', f'{path}/wizard-links', {}).json['token']}"}
+    answer = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
+    assert backend("POST", f"{path}/answers", answer, **own).status_code == 200
+    assert backend("GET", f"{path}/export", **own).json["audit"][-1]["actor"] == f"user:{user}"
+
+
+@pytest.mark.parametrize("subject", ["x" * 129, "a\nb", "a\x00b", "a\x7f", ""])
+def test_what_is_no_id_is_in_no_token(backend, subject):
+    """A token for what can be no user is refused, as a request for it is."""
+    assert type(backend)(backend.app, backend.tenant, subject, "user")("GET", "/v1/users/ann/policy").status_code == 401
 
 
 def test_a_change_is_never_written_over_the_next_user_of_the_same_id(ann, network):
