@@ -3,7 +3,9 @@
 import base64
 import http.server
 import json
+import socketserver
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -232,6 +234,42 @@ def test_a_key_set_of_a_url_is_fetched_and_remembered(settings, another, app, ke
     assert client.get("/v1/items", headers=headers).status_code == 200
     assert fetched == ["/jwks.json"]
     assert late.get("/v1/items", headers=headers).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{",
+        *(b"HTTP/1.1 200 OK\r\n\r\n" + body for body in (b"[]", b"{}", b"null", b'{"keys": [{"kty": []}]}', b'{"keys": ["a"]}')),
+    ],
+)
+def test_an_issuer_that_talks_nonsense_is_away(settings, another, app, keys, monkeypatch, answer):
+    """Whatever the issuer answers instead of its keys, those known before go on; without any it is 503, as when it is away."""
+    key, path = keys
+    answers = [b"HTTP/1.1 200 OK\r\n\r\n" + path.read_bytes()]
+
+    class Issuer(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answers.pop() if answers else answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Issuer) as issuer:
+        threading.Thread(target=issuer.serve_forever, args=[0.02]).start()
+        url = f"http://127.0.0.1:{issuer.server_address[1]}/jwks.json"
+        known, fresh = (another(replace(settings, jwt_secret="", jwt_keys=url)).test_client() for _ in range(2))
+
+        def status(client, subject):
+            token = jwt.encode({"alg": "ES256", "kid": "2026-11"}, claims(sub=subject), key)
+            return client.get("/v1/items", headers={"Authorization": f"Bearer {token}"}).status_code
+
+        assert status(known, "before") == 200
+        later = time.monotonic() + 1000
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        assert (status(known, "after"), status(fresh, "after")) == (200, 503)
+        monkeypatch.undo()
+        issuer.shutdown()
 
 
 def test_a_development_token_is_for_this_machine_only(settings, another, app):
