@@ -8,6 +8,7 @@ from flask import Flask
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
+from privwiz.errors import DataError
 from privwiz_api.changes import Changes
 from privwiz_api.database import Database
 from privwiz_api.guard import guard
@@ -37,7 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Parameters
     ----------
     settings : Settings, optional
-        Those of the environment unless given.
+        Those of the environment unless given, and then without ``development``: another server than `privwiz serve` does not say
+        where it listens.
 
     Returns
     -------
@@ -55,7 +57,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     >>> client.get("/healthz").json["status"]
     'ok'
     """
-    settings = Settings.from_environment() if settings is None else settings
+    if settings is None:
+        settings = Settings.from_environment()
+        if settings.development:
+            raise DataError("a development token is accepted under `privwiz serve` only; leave `development` out")
     app = OpenAPI(
         "privwiz_api",
         info=Info(title="privwiz", version=version("privwiz-api"), description="A privacy wizard for social networks."),

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
 from privwiz import DataError
-from privwiz_api import Settings
+from privwiz_api import Settings, create_app
 from privwiz_api.server import run
 
 CELL = {"item": "phone", "friend": "2", "decision": "allow"}
@@ -272,8 +272,8 @@ def test_an_issuer_that_talks_nonsense_is_away(settings, another, app, keys, mon
         issuer.shutdown()
 
 
-def test_a_development_token_is_for_this_machine_only(settings, another, app):
-    """It is accepted only where development is on, which needs a loopback address."""
+def test_a_development_token_is_for_this_machine_only(settings, another, app, monkeypatch):
+    """It is accepted only where development is on, which needs a loopback address, and a server that says that it is on one."""
     development = another(replace(settings, development=True))
     issued = development.extensions["privwiz"].tokens.issue("demo", "developer", "sns admin", 60, development=True)
     headers = {"Authorization": f"Bearer {issued}"}
@@ -281,6 +281,9 @@ def test_a_development_token_is_for_this_machine_only(settings, another, app):
     assert app.test_client().get("/v1/items", headers=headers).status_code == 401
     with pytest.raises(DataError, match="loopback"):
         Settings(development=True, host="0.0.0.0")  # noqa: S104 - refused
+    monkeypatch.setenv("PRIVWIZ_DEVELOPMENT", "1")
+    with pytest.raises(DataError, match="privwiz serve"):
+        create_app()
 
 
 def test_there_is_no_default_secret(another, tmp_path, sign):
