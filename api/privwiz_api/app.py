@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from dataclasses import replace
 from importlib.metadata import version
 
 from flask import Flask
@@ -20,7 +21,7 @@ from privwiz_api.page import know_visitor, page
 from privwiz_api.problems import handle_problems, refuse_invalid
 from privwiz_api.routes import circles, items, networks, policies, screens, users
 from privwiz_api.service import Service
-from privwiz_api.settings import Settings
+from privwiz_api.settings import Settings, public_url
 from privwiz_api.signing import Signer
 from privwiz_api.states import States
 from privwiz_api.tokens import Tokens
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings = Settings.from_environment()
         if settings.development:
             raise DataError("a development token is accepted under `privwiz serve` only; leave `development` out")
+    settings = replace(settings, public_url=public_url(settings))
     app = OpenAPI(
         "privwiz_api",
         info=Info(title="privwiz", version=version("privwiz-api"), description="A privacy wizard for social networks."),

@@ -20,10 +20,10 @@ from privwiz_api.migrate import is_current, migrate
 from privwiz_api.observe import log_to
 from privwiz_api.sample import TENANT, load_sample
 from privwiz_api.service import Service
-from privwiz_api.settings import Settings, is_wildcard
+from privwiz_api.settings import Settings, in_url
 from privwiz_api.webhooks import Courier
 
-__all__ = ["public_url", "run"]
+__all__ = ["run"]
 
 SAMPLE_DATABASE = "sqlite:///privwiz-sample.db"
 
@@ -49,12 +49,13 @@ def run(settings: Settings, sample: Path | None = None) -> None:
         settings = replace(settings, development=True, database_url=settings.database_url if own else SAMPLE_DATABASE)
     if not settings.secret_key:
         settings = replace(settings, secret_key=secrets.token_hex(32))
-    settings = replace(settings, public_url=public_url(settings))
     log_to()
     app = create_app(settings)
     service: Service = app.extensions["privwiz"]
     _prepare(service)
-    words = [f"privwiz serves at {settings.public_url} (documentation: {settings.public_url}/docs); Ctrl-C stops it."]
+    words = [
+        f"privwiz serves at {service.settings.public_url} (documentation: {service.settings.public_url}/docs); Ctrl-C stops it."
+    ]
     if sample is not None:
         words += _how_to_try(service, load_sample(service, sample))
     service.database.close()
@@ -74,7 +75,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         """Hand our settings over."""
         chosen: dict[str, Any] = {
-            "bind": f"{_in_url(self._settings.host)}:{self._settings.port}",
+            "bind": f"{in_url(self._settings.host)}:{self._settings.port}",
             "worker_class": "gthread",
             "workers": self._settings.workers,
             "threads": self._settings.threads,
@@ -118,31 +119,6 @@ def _warm() -> None:
     wizard = Wizard(ego_network(nx.karate_club_graph(), 0))
     wizard.next_screen()
     _ = wizard.policy().decisions
-
-
-def public_url(settings: Settings) -> str:
-    """Return what links begin with: what was set, else the address of this server.
-
-    >>> public_url(Settings(host="::1"))
-    'http://[::1]:8080'
-
-    Raises
-    ------
-    DataError
-        If the server listens on every address, and nobody said which of them users see.
-    """
-    if settings.public_url != Settings().public_url:
-        return settings.public_url
-    if is_wildcard(settings.host):
-        raise DataError(
-            f"the host {settings.host!r} is no address that a link can lead to; set public_url to what users see, such as "
-            "https://privacy.example"
-        )
-    return f"http://{_in_url(settings.host)}:{settings.port}"
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _how_to_try(service: Service, user: str) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from privwiz.errors import DataError
 
-__all__ = ["Settings", "Webhook", "is_loopback", "is_wildcard"]
+__all__ = ["Settings", "Webhook", "in_url", "is_loopback", "public_url"]
 
 _LEAST_SECRET = 32
 _PREFIX = "PRIVWIZ_"
@@ -68,8 +68,8 @@ class Settings:
     host, port, workers, threads
         Where and with how many processes and threads ``privwiz serve`` serves.
     public_url : str
-        What links begin with; cookies are kept to TLS where it is https. `privwiz serve` takes its own address unless it is set,
-        and refuses to start without it on a host that stands for every address.
+        What links begin with; cookies are kept to TLS where it is https. The address of host and port unless given; needed where
+        the host stands for every address.
     user_rate, backend_rate : int
         Requests that one user, and one backend, may make in a minute; each process counts for itself.
     heavy, patience
@@ -107,7 +107,7 @@ class Settings:
     port: int = 8080
     workers: int = 2
     threads: int = 4
-    public_url: str = "http://127.0.0.1:8080"
+    public_url: str = ""
     user_rate: int = 600
     backend_rate: int = 120_000
     heavy: int = 4
@@ -187,12 +187,34 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def is_wildcard(host: str) -> bool:
-    """Whether the host stands for every address of this machine.
+def public_url(settings: Settings) -> str:
+    """Return what links begin with: what was set, else the address of this server.
 
-    >>> is_wildcard("0.0.0.0"), is_wildcard("::"), is_wildcard(""), is_wildcard("127.0.0.1")
-    (True, True, True, False)
+    >>> public_url(Settings(host="::1"))
+    'http://[::1]:8080'
+
+    Raises
+    ------
+    DataError
+        If the server listens on every address, and nobody said which of them users see.
     """
+    if settings.public_url:
+        return settings.public_url
+    if _is_wildcard(settings.host):
+        raise DataError(
+            f"the host {settings.host!r} is no address that a link can lead to; set public_url to what users see, such as "
+            "https://privacy.example"
+        )
+    return f"http://{in_url(settings.host)}:{settings.port}"
+
+
+def in_url(host: str) -> str:
+    """Write a host as it stands in a URL: IPv6 addresses are in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_wildcard(host: str) -> bool:
+    """Whether the host stands for every address of this machine."""
     try:
         return ip_address(host).is_unspecified
     except ValueError:

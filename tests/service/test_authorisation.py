@@ -308,8 +308,10 @@ def test_settings_come_from_the_environment_and_files(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - refused
-def test_links_lead_to_an_address_that_was_said(host, tmp_path):
+def test_links_lead_to_an_address_that_was_said(host, tmp_path, another):
     """A server on every address does not start before it is told which one users see: links would lead nowhere, without TLS."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db", host=host)
     with pytest.raises(DataError, match="public_url"):
-        run(Settings(database_url=f"sqlite:///{tmp_path}/a.db", host=host))
+        run(settings)
     assert not list(tmp_path.iterdir())
+    assert another(replace(settings, public_url="http://127.0.0.1:8080"))
