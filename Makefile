@@ -97,8 +97,8 @@ wheels: $(UV_READY) ## build the wheels of both distributions into dist/
 	rm -rf dist
 	$(UV) build --quiet --all-packages --wheel --out-dir dist
 
-clean: ## remove everything that make made, except my-policy/
-	rm -rf .tools .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove everything that make made, except what was said: my-policy/ and privwiz-sample.db
+	rm -rf .tools .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # --inexact: `make run` takes nothing away that `make test` installed.
 $(RUN_READY): $(UV_READY) $(LOCKED)

@@ -2,12 +2,14 @@
 
 import logging
 import secrets
+from dataclasses import replace
 from importlib.metadata import version
 
 from flask import Flask
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
+from privwiz.errors import DataError
 from privwiz_api.changes import Changes
 from privwiz_api.database import Database
 from privwiz_api.guard import guard
@@ -19,7 +21,7 @@ from privwiz_api.page import know_visitor, page
 from privwiz_api.problems import handle_problems, refuse_invalid
 from privwiz_api.routes import circles, items, networks, policies, screens, users
 from privwiz_api.service import Service
-from privwiz_api.settings import Settings
+from privwiz_api.settings import Settings, public_url
 from privwiz_api.signing import Signer
 from privwiz_api.states import States
 from privwiz_api.tokens import Tokens
@@ -37,7 +39,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Parameters
     ----------
     settings : Settings, optional
-        Those of the environment unless given.
+        Those of the environment unless given, and then without ``development``: another server than `privwiz serve` does not say
+        where it listens.
 
     Returns
     -------
@@ -55,7 +58,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     >>> client.get("/healthz").json["status"]
     'ok'
     """
-    settings = Settings.from_environment() if settings is None else settings
+    if settings is None:
+        settings = Settings.from_environment()
+        if settings.development:
+            raise DataError("a development token is accepted under `privwiz serve` only; leave `development` out")
+    settings = replace(settings, public_url=public_url(settings))
     app = OpenAPI(
         "privwiz_api",
         info=Info(title="privwiz", version=version("privwiz-api"), description="A privacy wizard for social networks."),

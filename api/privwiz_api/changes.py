@@ -215,6 +215,7 @@ def write_state(connection: Connection, before: State | None, after: State, now:
                 kind=accepted.kind,
                 revision=accepted.revision,
                 decisions=write_decisions(accepted.decisions),
+                catalogue=accepted.catalogue,
                 policy=change.policy,
             )
         )
@@ -244,8 +245,8 @@ def digest(*parts: bytes) -> str:
 
 def first_state(states: States, tenant: str, user: str) -> State:
     """Return the state of a user who is about to be made."""
-    items, catalogue = states.catalogue(tenant)
-    return State(tenant, user, Version(new_generation(), 0, 0, catalogue), None, items, (), (), None)
+    catalogue = states.catalogue(tenant)
+    return State(tenant, user, Version(new_generation(), 0, 0, catalogue.revision), None, catalogue, (), (), None)
 
 
 def heard(state: State, entries: tuple[Entry, ...]) -> State:
@@ -259,7 +260,7 @@ def heard(state: State, entries: tuple[Entry, ...]) -> State:
         state.user,
         next_version(state),
         state.stored,
-        state.items,
+        state.catalogue,
         state.log + entries,
         state.acceptances,
         wizard,
@@ -273,9 +274,9 @@ def accepted(state: State, acceptance: Acceptance) -> State:
         state.user,
         replace(state.version, revision=acceptance.revision),
         state.stored,
-        state.items,
+        state.catalogue,
         state.log,
-        (*state.acceptances, acceptance),
+        (*state.acceptances, replace(acceptance, catalogue=state.version.catalogue)),
         state.wizard,
         state.lock,
     )
@@ -288,7 +289,7 @@ def renetworked(states: States, state: State, stored: StoredNetwork | None) -> S
         state.user,
         next_version(state, network=True),
         stored,
-        state.items,
+        state.catalogue,
         state.log,
         state.acceptances,
         None if stored is None else states.wizard(stored, state.items, state.log),

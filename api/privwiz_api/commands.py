@@ -30,7 +30,8 @@ def serve(host: str | None, port: int | None, workers: int | None, sample: Path 
 
     Example:
       privwiz serve --sample sample_graphs/town
-      DATABASE_URL=postgresql://... PRIVWIZ_JWT_SECRET_FILE=/run/secrets/jwt privwiz serve --host 0.0.0.0 --workers 4
+      DATABASE_URL=postgresql://... PRIVWIZ_JWT_SECRET_FILE=/run/secrets/jwt privwiz serve --workers 4
+      PRIVWIZ_PUBLIC_URL=https://privacy.example privwiz serve --host 0.0.0.0
     """
     with tempfile.TemporaryDirectory(prefix="privwiz-metrics-") as metrics:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", metrics)

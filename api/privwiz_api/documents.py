@@ -14,6 +14,7 @@ from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.items import CATALOGUE, ProfileItem
 
 __all__ = [
+    "Catalogue",
     "StoredNetwork",
     "document_of",
     "merge_patch",
@@ -21,12 +22,10 @@ __all__ = [
     "pack",
     "read_decisions",
     "read_entry",
-    "read_items",
     "unpack",
     "with_ties_of_friends",
     "write_decisions",
     "write_entry",
-    "write_items",
 ]
 
 NetworkDocument = Mapping[str, Any]
@@ -159,6 +158,41 @@ class StoredNetwork:
         return cls(stored["network"], network, Circles.from_dict(stored["circles"], network), stored["since"])
 
 
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What there is to protect, and since when each item is there.
+
+    Parameters
+    ----------
+    revision : int
+        Counts how often the tenant replaced it; 0 for the library's own.
+    items : tuple of ProfileItem
+    since : mapping of str to int
+        Item -> the revision with which the item came. What was accepted before is not of this item.
+    """
+
+    revision: int
+    items: tuple[ProfileItem, ...]
+    since: Mapping[str, int]
+
+    def replaced(self, items: tuple[ProfileItem, ...]) -> "Catalogue":
+        """Return the next catalogue, of these items."""
+        revision = self.revision + 1
+        return Catalogue(revision, items, {item.id: self.since.get(item.id, revision) for item in items})
+
+    def write(self) -> bytes:
+        """Write it for the table."""
+        return pack({"items": [asdict(item) for item in self.items], "since": self.since})
+
+    @classmethod
+    def read(cls, revision: int, data: bytes | None) -> "Catalogue":
+        """Read what `write` wrote; without any, the catalogue is the library's."""
+        if data is None:
+            return cls(0, CATALOGUE, {item.id: 0 for item in CATALOGUE})
+        stored = unpack(data)
+        return cls(revision, tuple(ProfileItem(**item) for item in stored["items"]), stored["since"])
+
+
 def write_entry(entry: Entry) -> bytes:
     """Write one entry of the log; each group of friends is listed once, however many answers are about it."""
     groups: dict[tuple[str, ...], int] = {}
@@ -175,16 +209,6 @@ def read_entry(data: bytes) -> Entry:
     return Entry(
         stored["kind"], tuple(Answer(item, groups[group], value, each) for item, group, value, each in stored["answers"])
     )
-
-
-def write_items(items: tuple[ProfileItem, ...]) -> bytes:
-    """Write a catalogue."""
-    return pack([asdict(item) for item in items])
-
-
-def read_items(data: bytes | None) -> tuple[ProfileItem, ...]:
-    """Read what `write_items` wrote; without any, the catalogue is the library's."""
-    return CATALOGUE if data is None else tuple(ProfileItem(**item) for item in unpack(data))
 
 
 def write_decisions(decisions: Mapping[tuple[str, str], Decision]) -> bytes:

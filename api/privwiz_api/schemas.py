@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 __all__ = [
     "Accept",
@@ -37,6 +37,7 @@ __all__ = [
     "UserExport",
     "UserPath",
     "Written",
+    "is_name",
 ]
 
 MAX_FRIENDS = 5_000
@@ -48,6 +49,11 @@ MAX_BATCH = 100
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 """The id of a user, friend, item or circle: any text without slashes and control characters."""
 
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""The name of a tenant or a caller: every id is one, and there may be slashes."""
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
 Text = Annotated[str, StringConstraints(max_length=1_000)]
 Value = Text | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 Strength = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
@@ -58,6 +64,19 @@ Tie = Annotated[list[Id | Strength], Field(min_length=2, max_length=3)]
 Kind = Literal["audience", "circle", "circles", "item", "friend", "cell"]
 Word = Literal["allow", "deny", "ask"]
 Language = Literal["en", "zh"]
+
+
+def is_name(value: object) -> bool:
+    """Whether this can be the name of a tenant or a caller.
+
+    >>> is_name("ann"), is_name("x" * 128), is_name("x" * 129), is_name(7)
+    (True, True, False, False)
+    """
+    try:
+        _NAME.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 class _Strict(BaseModel):

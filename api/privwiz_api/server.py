@@ -20,7 +20,7 @@ from privwiz_api.migrate import is_current, migrate
 from privwiz_api.observe import log_to
 from privwiz_api.sample import TENANT, load_sample
 from privwiz_api.service import Service
-from privwiz_api.settings import Settings
+from privwiz_api.settings import Settings, in_url
 from privwiz_api.webhooks import Courier
 
 __all__ = ["run"]
@@ -42,19 +42,20 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     Raises
     ------
     DataError
-        If the database is not migrated, or the sample cannot be read.
+        If the database is not migrated, the sample cannot be read, or nobody said what links begin with.
     """
     if sample is not None:
         own = settings.database_url != Settings().database_url
         settings = replace(settings, development=True, database_url=settings.database_url if own else SAMPLE_DATABASE)
     if not settings.secret_key:
         settings = replace(settings, secret_key=secrets.token_hex(32))
-    settings = replace(settings, public_url=_public_url(settings))
     log_to()
     app = create_app(settings)
     service: Service = app.extensions["privwiz"]
     _prepare(service)
-    words = [f"privwiz serves at {settings.public_url} (documentation: {settings.public_url}/docs); Ctrl-C stops it."]
+    words = [
+        f"privwiz serves at {service.settings.public_url} (documentation: {service.settings.public_url}/docs); Ctrl-C stops it."
+    ]
     if sample is not None:
         words += _how_to_try(service, load_sample(service, sample))
     service.database.close()
@@ -73,9 +74,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Hand our settings over."""
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         chosen: dict[str, Any] = {
-            "bind": f"{host}:{self._settings.port}",
+            "bind": f"{in_url(self._settings.host)}:{self._settings.port}",
             "worker_class": "gthread",
             "workers": self._settings.workers,
             "threads": self._settings.threads,
@@ -119,13 +119,6 @@ def _warm() -> None:
     wizard = Wizard(ego_network(nx.karate_club_graph(), 0))
     wizard.next_screen()
     _ = wizard.policy().decisions
-
-
-def _public_url(settings: Settings) -> str:
-    """The address that was set; else that of this server."""
-    if settings.public_url != Settings().public_url:
-        return settings.public_url
-    return f"http://{settings.host}:{settings.port}"
 
 
 def _how_to_try(service: Service, user: str) -> list[str]:

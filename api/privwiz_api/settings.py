@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from privwiz.errors import DataError
 
-__all__ = ["Settings", "Webhook", "is_loopback"]
+__all__ = ["Settings", "Webhook", "in_url", "is_loopback", "public_url"]
 
 _LEAST_SECRET = 32
 _PREFIX = "PRIVWIZ_"
@@ -26,6 +27,11 @@ class Webhook:
     url : str
     secret : str
         Signs what is sent; at least 32 characters.
+
+    Raises
+    ------
+    DataError
+        If the secret is short, or nothing can be sent to the URL. Neither is repeated.
     """
 
     url: str
@@ -33,8 +39,8 @@ class Webhook:
 
     def __post_init__(self) -> None:
         _check_secret("the secret of a webhook", self.secret)
-        if not self.url.startswith(("https://", "http://")):
-            raise DataError("the URL of a webhook must begin with https:// or http://")
+        if not _is_web(self.url):
+            raise DataError("the URL of a webhook must be https:// or http://, then a host, and a port up to 65535 if any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class Settings:
     host, port, workers, threads
         Where and with how many processes and threads ``privwiz serve`` serves.
     public_url : str
-        What links begin with.
+        What links begin with; cookies are kept to TLS where it is https. The address of host and port unless given; needed where
+        the host stands for every address.
     user_rate, backend_rate : int
         Requests that one user, and one backend, may make in a minute; each process counts for itself.
     heavy, patience
@@ -100,7 +107,7 @@ class Settings:
     port: int = 8080
     workers: int = 2
     threads: int = 4
-    public_url: str = "http://127.0.0.1:8080"
+    public_url: str = ""
     user_rate: int = 600
     backend_rate: int = 120_000
     heavy: int = 4
@@ -178,6 +185,49 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def public_url(settings: Settings) -> str:
+    """Return what links begin with: what was set, else the address of this server.
+
+    >>> public_url(Settings(host="::1"))
+    'http://[::1]:8080'
+
+    Raises
+    ------
+    DataError
+        If the server listens on every address, and nobody said which of them users see.
+    """
+    if settings.public_url:
+        return settings.public_url
+    if _is_wildcard(settings.host):
+        raise DataError(
+            f"the host {settings.host!r} is no address that a link can lead to; set public_url to what users see, such as "
+            "https://privacy.example"
+        )
+    return f"http://{in_url(settings.host)}:{settings.port}"
+
+
+def in_url(host: str) -> str:
+    """Write a host as it stands in a URL: IPv6 addresses are in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_wildcard(host: str) -> bool:
+    """Whether the host stands for every address of this machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return not host
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("https", "http") and bool(host)
 
 
 def _check_secret(name: str, secret: str) -> None:

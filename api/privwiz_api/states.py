@@ -1,12 +1,15 @@
 """The state of one user: inputs at one revision, and what follows from them, computed once and remembered."""
 
+import hashlib
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import metadata
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, bindparam, select
@@ -16,15 +19,19 @@ from privwiz.decisions import Decision
 from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz.prior import Prior
+from privwiz.sessions import fingerprint
 from privwiz.wizard import Wizard
 from privwiz_api.database import Database
-from privwiz_api.documents import StoredNetwork, read_decisions, read_entry, read_items
+from privwiz_api.documents import Catalogue, StoredNetwork, read_decisions, read_entry
 from privwiz_api.load import Load
 from privwiz_api.tables import acceptances, answers, catalogues, networks, users
 
-__all__ = ["Acceptance", "Recent", "State", "States", "Version", "new_generation"]
+__all__ = ["Acceptance", "Recent", "State", "States", "Version", "computed_by", "new_generation", "read_catalogue"]
 
 T = TypeVar("T")
+
+UNUSED_SECONDS = 600.0
+"""How long a process remembers what nobody asks for: also of a user whom another process erased."""
 
 _HEAD = (
     select(users.c.generation, users.c.revision, users.c.network_revision, catalogues.c.revision.label("catalogue"))
@@ -56,8 +63,8 @@ class Version:
 
     @property
     def etag(self) -> str:
-        """The strong entity tag of all that depends on the whole state."""
-        return f'"{self.generation}.{self.revision}.{self.catalogue}"'
+        """The strong entity tag of all that depends on the whole state, and on what computes it."""
+        return f'"{self.generation}.{self.revision}.{self.catalogue}.{computed_by()}"'
 
     @property
     def network_etag(self) -> str:
@@ -78,12 +85,15 @@ class Acceptance:
         With which it came.
     decisions : mapping of (str, str) to Decision
         Everything that is in force from then on.
+    catalogue : int
+        Revision of the catalogue whose items were looked at.
     """
 
     kind: str
     at: datetime
     revision: int
     decisions: Mapping[tuple[str, str], Decision]
+    catalogue: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +106,7 @@ class State:
     version : Version
     stored : StoredNetwork or None
         None while the user has no network.
-    items : tuple of ProfileItem
+    catalogue : Catalogue
     log : tuple of Entry
     acceptances : tuple of Acceptance
     wizard : Wizard or None
@@ -109,11 +119,16 @@ class State:
     user: str
     version: Version
     stored: StoredNetwork | None
-    items: tuple[ProfileItem, ...]
+    catalogue: Catalogue
     log: tuple[Entry, ...]
     acceptances: tuple[Acceptance, ...]
     wizard: Wizard | None
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def items(self) -> tuple[ProfileItem, ...]:
+        """What there is to protect."""
+        return self.catalogue.items
 
     @property
     def weight(self) -> float:
@@ -142,18 +157,24 @@ class State:
 
     @cached_property
     def in_force(self) -> Mapping[tuple[str, str], Decision]:
-        """What is enforced, for every item and friend: what was accepted while the friend was one, else deny."""
+        """What is enforced, for every item and friend: what was accepted while both were there, else deny."""
         if self.stored is None:
             return {}
         accepted = self.standing[-1] if self.standing else None
-        since = self.stored.since
+        friends, items = self.stored.since, self.catalogue.since
         return {
             (item.id, friend): accepted.decisions.get((item.id, friend), Decision.DENY)
-            if accepted is not None and since[friend] <= accepted.revision
+            if accepted is not None and items[item.id] <= accepted.catalogue and friends[friend] <= accepted.revision
             else Decision.DENY
             for item in self.items
             for friend in self.stored.network.friends
         }
+
+
+@cache
+def computed_by() -> str:
+    """Name what computes suggestions: another version of the library, or another prior, may suggest something else."""
+    return hashlib.sha256(f"{metadata.version('privwiz')} {fingerprint(Prior.default())}".encode()).hexdigest()[:8]
 
 
 def new_generation() -> str:
@@ -161,33 +182,43 @@ def new_generation() -> str:
     return secrets.token_hex(8)
 
 
+def read_catalogue(connection: Connection, tenant: str) -> Catalogue:
+    """Read a tenant's catalogue; the library's unless it has one of its own."""
+    row = connection.execute(select(catalogues).where(catalogues.c.tenant == tenant)).one_or_none()
+    return Catalogue.read(0, None) if row is None else Catalogue.read(row.revision, row.document)
+
+
 class Recent(Generic[T]):
-    """The values used last, safe for threads.
+    """The values used last, safe for threads; each is forgotten when it has not been used for a while.
 
     >>> recent = Recent(2)
     >>> recent.put("ann", 1), recent.put("bob", 2, weight=1.5), recent.get("ann"), recent.get("bob")
     (None, None, None, 2)
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, seconds: float = UNUSED_SECONDS) -> None:
         self._size = size
-        self._values: OrderedDict[object, tuple[T, float]] = OrderedDict()
+        self._seconds = seconds
+        self._values: OrderedDict[object, tuple[T, float, float]] = OrderedDict()
         self._weight = 0.0
         self._lock = threading.Lock()
 
     def get(self, key: object) -> T | None:
         """Return the value, None where it is not remembered."""
         with self._lock:
+            self._forget_unused()
             if key not in self._values:
                 return None
-            self._values.move_to_end(key)
-            return self._values[key][0]
+            value, weight, _ = self._values.pop(key)
+            self._values[key] = (value, weight, time.monotonic())
+            return value
 
     def put(self, key: object, value: T, weight: float = 1.0) -> None:
         """Remember a value, and forget those that were not used for longest while all weigh too much; never this one."""
         with self._lock:
+            self._forget_unused()
             self._forget(key)
-            self._values[key] = (value, weight)
+            self._values[key] = (value, weight, time.monotonic())
             self._weight += weight
             while self._weight > self._size and len(self._values) > 1:
                 self._forget(next(iter(self._values)))
@@ -198,8 +229,14 @@ class Recent(Generic[T]):
             self._forget(key)
 
     def _forget(self, key: object) -> None:
-        _, weight = self._values.pop(key, (None, 0.0))
+        _, weight, _ = self._values.pop(key, (None, 0.0, 0.0))
         self._weight -= weight
+
+    def _forget_unused(self) -> None:
+        """Forget what was not used for too long; the first one is the one that was used least lately."""
+        since = time.monotonic() - self._seconds
+        while self._values and next(iter(self._values.values()))[2] < since:
+            self._forget(next(iter(self._values)))
 
 
 class States:
@@ -224,13 +261,17 @@ class States:
     def version(self, tenant: str, user: str) -> Version | None:
         """Look up which version of the user is current; None where there is no such user."""
         with self._database.read() as connection:
-            return _version(connection, tenant, user)
+            found = _version(connection, tenant, user)
+        if found is None:
+            self.forget(tenant, user)
+        return found
 
     def current(self, tenant: str, user: str) -> State | None:
         """Return the current state; None where there is no such user."""
         with self._database.read() as connection:
             version = _version(connection, tenant, user)
             if version is None:
+                self.forget(tenant, user)
                 return None
             known = self._states.get((tenant, user))
             if known is not None and known.version == version:
@@ -264,11 +305,10 @@ class States:
         self._written.put((tenant, user), fresh)
         return fresh
 
-    def catalogue(self, tenant: str) -> tuple[tuple[ProfileItem, ...], int]:
-        """Return a tenant's items and the revision of its catalogue; 0 for the library's."""
+    def catalogue(self, tenant: str) -> Catalogue:
+        """Return a tenant's catalogue."""
         with self._database.read() as connection:
-            row = connection.execute(select(catalogues).where(catalogues.c.tenant == tenant)).one_or_none()
-        return (read_items(None), 0) if row is None else (read_items(row.document), row.revision)
+            return read_catalogue(connection, tenant)
 
     def wizard(self, stored: StoredNetwork, items: Sequence[ProfileItem], log: Sequence[Entry]) -> Wizard:
         """Make the wizard of these inputs."""
@@ -289,7 +329,7 @@ class States:
             for row in connection.scalars(_newer(answers, tenant, user, len(log)).with_only_columns(answers.c.document))
         )
         later = tuple(
-            Acceptance(row.kind, row.at, row.revision, read_decisions(row.decisions))
+            Acceptance(row.kind, row.at, row.revision, read_decisions(row.decisions), row.catalogue)
             for row in connection.execute(_newer(acceptances, tenant, user, len(accepted)))
         )
         if same and known is not None:
@@ -306,10 +346,10 @@ class States:
                 lock=threading.RLock(),
             )
         network = connection.scalar(select(networks.c.document).where(networks.c.tenant == tenant, networks.c.user == user))
-        items = read_items(connection.scalar(select(catalogues.c.document).where(catalogues.c.tenant == tenant)))
+        catalogue = read_catalogue(connection, tenant)
         stored = None if network is None else StoredNetwork.read(user, network)
-        wizard = None if stored is None else self.wizard(stored, items, added)
-        return State(tenant, user, version, stored, items, added, later, wizard)
+        wizard = None if stored is None else self.wizard(stored, catalogue.items, added)
+        return State(tenant, user, version, stored, catalogue, added, later, wizard)
 
 
 def _newer(table: Any, tenant: str, user: str, seq: int) -> Any:

@@ -41,6 +41,7 @@ metadata = MetaData(
 )
 
 _ID = String(128)
+_CALLER = String(140)
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -95,8 +96,10 @@ acceptances = _of_user(
     Column("revision", Integer, nullable=False),
     Column("decisions", LargeBinary, nullable=False),
     Column("policy", LargeBinary),
+    Column("catalogue", Integer, nullable=False, server_default="0"),
 )
-"""What has been accepted: the decisions that are in force from then on, and for `accept` the policy that was looked at."""
+"""What has been accepted: the decisions that are in force from then on, for `accept` the policy that was looked at, and the
+revision of the catalogue that it was about."""
 
 catalogues = Table(
     "catalogues",
@@ -110,7 +113,7 @@ idempotency = Table(
     "idempotency",
     metadata,
     Column("tenant", _ID, primary_key=True),
-    Column("caller", _ID, primary_key=True),
+    Column("caller", _CALLER, primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("user", _ID),
     Column("request", String(64), nullable=False),
@@ -149,7 +152,7 @@ audit = Table(
     Column("at", _TIME, nullable=False),
     Column("tenant", _ID, nullable=False),
     Column("user", _ID),
-    Column("actor", _ID),
+    Column("actor", _CALLER),
     Column("action", String(32), nullable=False),
     Column("revision", Integer),
     Column("request", String(64), nullable=False),

@@ -1,6 +1,7 @@
 """Who calls: bearer tokens, verified with the issuer's keys, and the short-lived ones that this service signs itself."""
 
 import hmac
+import http.client
 import json
 import logging
 import secrets
@@ -18,6 +19,7 @@ from joserfc.jwk import KeySet, OctKey
 
 from privwiz.errors import DataError
 from privwiz_api.problems import Problem
+from privwiz_api.schemas import is_name
 from privwiz_api.settings import Settings
 
 __all__ = ["Caller", "Tokens", "derived_key"]
@@ -31,6 +33,7 @@ _KEY_SET_ALGORITHMS = ("RS256", "ES256", "Ed25519")
 _KEY_SET_SECONDS = 300
 _LEAST_SECONDS_BETWEEN_FETCHES = 30
 _LEEWAY = 30
+_NO_KEYS = (ValueError, KeyError, TypeError, AttributeError, JoseError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class Tokens:
 
     def _caller(self, claims: Mapping[str, Any], tenant_claim: str, *, own: bool) -> Caller:
         tenant, subject, scope = claims[tenant_claim], claims["sub"], claims["scope"]
-        if not all(isinstance(text, str) and 0 < len(text) <= 110 and text.isprintable() for text in (tenant, subject, scope)):
+        if not (is_name(tenant) and is_name(subject) and isinstance(scope, str)):
             raise _unauthorized()
         if own and claims.get("development") and not self._settings.development:
             raise _unauthorized()
@@ -171,7 +174,7 @@ class _Keys:
                 self._fetched = time.monotonic()
                 try:
                     self._set = _fetch_keys(self._source)
-                except (OSError, ValueError, JoseError) as error:
+                except (OSError, http.client.HTTPException, *_NO_KEYS) as error:
                     log.warning("keys", extra={"error": type(error).__name__})
             if self._set is None:
                 raise Problem(503, "keys", "The issuer's keys cannot be fetched; send the request again.", {"Retry-After": "5"})
@@ -181,7 +184,7 @@ class _Keys:
 def _read_keys(path: str) -> KeySet:
     try:
         return KeySet.import_key_set(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+    except (OSError, *_NO_KEYS) as error:
         raise DataError(f"jwt_keys: {path} is no JSON Web Key Set that can be read ({type(error).__name__})") from None
 
 

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from privwiz.errors import DataError
@@ -92,14 +92,26 @@ class Courier:
         self._stopped.set()
 
     def deliver_due(self) -> int:
-        """Deliver what is due, if this process is the one that does; return how many events were taken."""
+        """Deliver what is due, if this process is the one that does; return how many events were taken.
+
+        The tenants take turns, and one whose receiver does not take an event has no other before the next round.
+        """
         if not self._elected():
             return 0
+        turn = func.row_number().over(partition_by=outbox.c.tenant, order_by=outbox.c.due)
         with self._database.read() as connection:
             due = connection.execute(
-                select(outbox).where(outbox.c.due <= datetime.now(UTC)).order_by(outbox.c.due).limit(_BATCH)
+                select(outbox).where(outbox.c.due <= datetime.now(UTC)).order_by(turn, outbox.c.due).limit(_BATCH)
             ).all()
-        return sum(self._deliver(event) for event in due if self._elected())
+        taken, refused = 0, set[str]()
+        for event in due:
+            if event.tenant in refused or not self._elected():
+                continue
+            if self._deliver(event):
+                taken += 1
+            else:
+                refused.add(event.tenant)
+        return taken
 
     def _run(self) -> None:
         while not self._stopped.wait(1.0):
@@ -153,7 +165,7 @@ class Courier:
         }
         try:
             status = post(webhook.url, event.body, headers, private=self._private)
-        except (OSError, http.client.HTTPException, DataError) as error:
+        except (OSError, ValueError, http.client.HTTPException, DataError) as error:
             log.warning("event not taken", extra={"event": event.id, "tenant": event.tenant, "error": type(error).__name__})
             return False
         if not 200 <= status < 300:
@@ -173,6 +185,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, private: bool) ->
         If the address is not a public one, and private ones are not allowed.
     OSError, http.client.HTTPException
         If there is no answer.
+    ValueError
+        If there is no such URL.
     """
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"

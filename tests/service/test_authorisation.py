@@ -3,7 +3,9 @@
 import base64
 import http.server
 import json
+import socketserver
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
 from privwiz import DataError
-from privwiz_api import Settings
+from privwiz_api import Settings, create_app
+from privwiz_api.server import run
 
 CELL = {"item": "phone", "friend": "2", "decision": "allow"}
 CHOICE = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
@@ -233,8 +236,44 @@ def test_a_key_set_of_a_url_is_fetched_and_remembered(settings, another, app, ke
     assert late.get("/v1/items", headers=headers).status_code == 503
 
 
-def test_a_development_token_is_for_this_machine_only(settings, another, app):
-    """It is accepted only where development is on, which needs a loopback address."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{",
+        *(b"HTTP/1.1 200 OK\r\n\r\n" + body for body in (b"[]", b"{}", b"null", b'{"keys": [{"kty": []}]}', b'{"keys": ["a"]}')),
+    ],
+)
+def test_an_issuer_that_talks_nonsense_is_away(settings, another, app, keys, monkeypatch, answer):
+    """Whatever the issuer answers instead of its keys, those known before go on; without any it is 503, as when it is away."""
+    key, path = keys
+    answers = [b"HTTP/1.1 200 OK\r\n\r\n" + path.read_bytes()]
+
+    class Issuer(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answers.pop() if answers else answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Issuer) as issuer:
+        threading.Thread(target=issuer.serve_forever, args=[0.02]).start()
+        url = f"http://127.0.0.1:{issuer.server_address[1]}/jwks.json"
+        known, fresh = (another(replace(settings, jwt_secret="", jwt_keys=url)).test_client() for _ in range(2))
+
+        def status(client, subject):
+            token = jwt.encode({"alg": "ES256", "kid": "2026-11"}, claims(sub=subject), key)
+            return client.get("/v1/items", headers={"Authorization": f"Bearer {token}"}).status_code
+
+        assert status(known, "before") == 200
+        later = time.monotonic() + 1000
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        assert (status(known, "after"), status(fresh, "after")) == (200, 503)
+        monkeypatch.undo()
+        issuer.shutdown()
+
+
+def test_a_development_token_is_for_this_machine_only(settings, another, app, monkeypatch):
+    """It is accepted only where development is on, which needs a loopback address, and a server that says that it is on one."""
     development = another(replace(settings, development=True))
     issued = development.extensions["privwiz"].tokens.issue("demo", "developer", "sns admin", 60, development=True)
     headers = {"Authorization": f"Bearer {issued}"}
@@ -242,6 +281,9 @@ def test_a_development_token_is_for_this_machine_only(settings, another, app):
     assert app.test_client().get("/v1/items", headers=headers).status_code == 401
     with pytest.raises(DataError, match="loopback"):
         Settings(development=True, host="0.0.0.0")  # noqa: S104 - refused
+    monkeypatch.setenv("PRIVWIZ_DEVELOPMENT", "1")
+    with pytest.raises(DataError, match="privwiz serve"):
+        create_app()
 
 
 def test_there_is_no_default_secret(another, tmp_path, sign):
@@ -263,3 +305,13 @@ def test_settings_come_from_the_environment_and_files(tmp_path):
         with pytest.raises(DataError) as refused:
             Settings.from_environment({name: value})
         assert "4711" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - refused
+def test_links_lead_to_an_address_that_was_said(host, tmp_path, another):
+    """A server on every address does not start before it is told which one users see: links would lead nowhere, without TLS."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db", host=host)
+    with pytest.raises(DataError, match="public_url"):
+        run(settings)
+    assert not list(tmp_path.iterdir())
+    assert another(replace(settings, public_url="http://127.0.0.1:8080"))

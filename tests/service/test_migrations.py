@@ -10,8 +10,9 @@ from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.engine import make_url
 
 from privwiz_api.database import Database
+from privwiz_api.documents import Catalogue, pack, unpack
 from privwiz_api.migrate import is_current, migrate, migrate_back
-from privwiz_api.tables import answers, metadata, users
+from privwiz_api.tables import acceptances, answers, audit, catalogues, idempotency, metadata, users
 
 
 @pytest.fixture
@@ -57,6 +58,42 @@ def test_forward_and_back_with_data(database):
     assert not is_current(database)
     migrate(database)
     assert fill(database)
+
+
+def test_catalogues_and_acceptances_of_the_first_version(database):
+    """What was accepted before it was written of which catalogue is of none but the library's; back, all is as it was."""
+    migrate(database)
+    migrate_back(database, "0001")
+    now = fill(database)
+    items = [{"id": "phone", "sensitivity": 0.5, "en": "Phone", "zh": "电话", "cost_ratio": 5.0}]
+    with database.write("test") as connection:
+        connection.execute(insert(catalogues).values(tenant="t", revision=3, document=pack(items)))
+        row = {"tenant": "t", "user": "ann", "seq": 1, "at": now, "kind": "accept", "revision": 2, "decisions": b"x"}
+        connection.execute(insert(acceptances).values(row))
+    migrate(database)
+    with database.read() as connection:
+        assert connection.scalar(select(acceptances.c.catalogue)) == 0
+        catalogue = Catalogue.read(3, connection.scalar(select(catalogues.c.document)))
+    assert (catalogue.items[0].zh, catalogue.since) == ("电话", {"phone": 3})
+    migrate_back(database, "0001")
+    with database.read() as connection:
+        assert unpack(connection.scalar(select(catalogues.c.document))) == items
+        assert "catalogue" not in {known["name"] for known in inspect(connection).get_columns("acceptances")}
+
+
+def test_long_callers_of_the_third_version(database):
+    """Back to shorter names the audit log keeps its rows."""
+    migrate(database)
+    actor, now = f"user:{'x' * 128}", datetime.now(UTC)
+    with database.write("test") as connection:
+        connection.execute(insert(audit).values(at=now, tenant="t", actor=actor, action="answers.add", request="r"))
+        kept = {"tenant": "t", "key": "k", "request": "d", "status": 200, "headers": b"", "body": b"", "at": now}
+        connection.execute(insert(idempotency), [kept | {"caller": actor}, kept | {"caller": "user:ann"}])
+    migrate_back(database, "0002")
+    with database.read() as connection:
+        assert connection.scalars(select(audit.c.actor)).all() == [actor[:128]]
+        assert connection.scalars(select(idempotency.c.caller)).all() == ["user:ann"]
+    migrate(database)
 
 
 def test_a_migration_that_fails_changes_nothing(database, monkeypatch):

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from privwiz.policy import Policy
+from privwiz.prior import Prior
+from privwiz_api import states
 
 POLICY = "/v1/users/ann/policy"
 
@@ -52,6 +54,22 @@ def test_only_the_policy_that_was_read_is_accepted(ann):
     assert shown(ann) == set()
 
 
+@pytest.mark.parametrize("upgrade", ["version", "prior"])
+def test_a_policy_of_another_version_is_not_accepted(ann, monkeypatch, request, upgrade):
+    """After an upgrade, or with another prior, the tag of what was looked at before is refused."""
+    seen = ann("GET", POLICY).headers["ETag"]
+    request.addfinalizer(states.computed_by.cache_clear)
+    states.computed_by.cache_clear()
+    assert ann("GET", POLICY).headers["ETag"] == seen
+    if upgrade == "version":
+        monkeypatch.setattr(states.metadata, "version", lambda _: "99.0")
+    else:
+        monkeypatch.setattr(Prior, "default", Prior.flat)
+    states.computed_by.cache_clear()
+    assert ann("POST", f"{POLICY}/accept", {}, match=seen).status_code == 412
+    assert ann("POST", f"{POLICY}/accept", {}, match=True).status_code == 200
+
+
 def test_an_override_holds_at_once_and_is_kept(ann):
     """The user's own decision is in force at once, and a later accept does not take it back."""
     cells = [{"item": "phone", "friend": "2", "decision": "allow"}, {"item": "email", "friend": "3", "decision": "deny"}]
@@ -73,6 +91,37 @@ def test_undo_takes_back_what_came_into_force_last(ann):
         assert ann("POST", f"{POLICY}/undo", {}, match=True).status_code == 200
         assert shown(ann) == left
     assert ann("POST", f"{POLICY}/undo", {}, match=True).status_code == 409
+
+
+def catalogue(ann, *changes):
+    """Put the library's catalogue with these items instead of its own of the same id; without those that are None."""
+    own = {item["id"]: item for item in ann("GET", "/v1/items").json["items"]} | dict(changes)
+    items = [item for item in own.values() if item is not None]
+    assert ann.as_admin()("PUT", "/v1/items", {"items": items}).status_code == 200
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_an_item_that_comes_back_is_a_new_one(ann, another, settings, fresh):
+    """What was accepted of an item that was taken away is not of the one that has its id now, and no undo restores it."""
+    phone = next(item for item in ann("GET", "/v1/items").json["items"] if item["id"] == "phone")
+    for item in ("phone", "email"):
+        cells = [{"item": item, "friend": "2", "decision": "allow"}]
+        assert ann("POST", f"{POLICY}/override", {"cells": cells}, match=True).status_code == 200
+    catalogue(ann, ("phone", phone | {"en": "Telephone"}))
+    assert shown(ann) == {("phone", "2"), ("email", "2")}, "an item that stays is the same"
+    catalogue(ann, ("phone", None))
+    assert shown(ann) == {("email", "2")}
+    cells = [{"item": "email", "friend": "3", "decision": "allow"}]
+    assert ann("POST", f"{POLICY}/override", {"cells": cells}, match=True).status_code == 200
+    catalogue(ann, ("phone", phone | {"en": "Something else", "zh": "别的"}))
+    if fresh:
+        ann = type(ann)(another(settings), ann.tenant)
+    assert shown(ann) == {("email", "2"), ("email", "3")}
+    assert ann("POST", f"{POLICY}/undo", {}, match=True).status_code == 200
+    assert shown(ann) == {("email", "2")}
+    cells = [{"item": "phone", "friend": "3", "decision": "allow"}]
+    assert ann("POST", f"{POLICY}/override", {"cells": cells}, match=True).status_code == 200
+    assert shown(ann) == {("email", "2"), ("phone", "3")}
 
 
 def test_a_new_friend_gets_suggestions_at_once_and_sees_nothing(ann):

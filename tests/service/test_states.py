@@ -137,6 +137,14 @@ class Machine(RuleBasedStateMachine):
         assert self.call("DELETE", f"/v1/users/ann/friends/{friend}").status_code == (204 if known else 404)
         self.model.leave(friend)
 
+    @rule(item=st.sampled_from(ITEMS))
+    def replace_an_item(self, item):
+        """An item goes, and another one of the same id comes: nothing that was accepted is about it."""
+        for ids in ([other for other in ITEMS if other != item], ITEMS):
+            items = [{"id": one, "en": one, "zh": one} for one in ids]
+            assert self.call("PUT", "/v1/items", {"items": items}).status_code == 200
+        self.model.in_force = [{cell for cell in cells if cell[0] != item} for cells in self.model.in_force]
+
     @precondition(lambda self: self.last is not None)
     @rule()
     def repeat_the_last_request(self):

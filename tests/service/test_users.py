@@ -1,13 +1,22 @@
 """Users' rights: everything given out, and erased everywhere; links that open the wizard for one of them."""
 
+import gc
+import sqlite3
+import time
+import weakref
 import zlib
+from contextlib import closing
 from dataclasses import replace
+from urllib.parse import quote
 
+import pytest
 from sqlalchemy import select
 
 from privwiz.answers import Answer, Entry
 from privwiz_api.changes import Change, Request, Result, heard
-from privwiz_api.settings import Webhook
+from privwiz_api.migrate import migrate
+from privwiz_api.settings import Settings, Webhook
+from privwiz_api.states import Recent
 from privwiz_api.tables import metadata
 from privwiz_api.tokens import Caller
 
@@ -48,6 +57,46 @@ def test_an_erased_user_is_gone_everywhere(settings, another, backend, network):
     assert own("DELETE", "/v1/users/ann-4711").status_code == 204, "erasing twice is no error"
 
 
+def test_an_erased_user_leaves_the_file(tmp_path, another, network):
+    """SQLite overwrites what it deletes: nothing of an erased user can be read from the file."""
+    app = another(Settings(database_url=f"sqlite:///{tmp_path}/a.db", secret_key="k" * 32))
+    service = app.extensions["privwiz"]
+    migrate(service.database)
+    token = service.tokens.issue("t", "backend", "sns", 60)
+    client, headers = app.test_client(), {"Authorization": f"Bearer {token}"}
+    for method, path in (("PUT", "/v1/users/ann-4711/network"), ("DELETE", "/v1/users/ann-4711")):
+        assert client.open(path, method=method, json=network, headers=headers).status_code in (201, 204)
+        service.database.close()
+        with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert (b"ann-4711" in (tmp_path / "a.db").read_bytes()) == (method == "PUT")
+
+
+@pytest.mark.parametrize("ask", ["current", "version"])
+def test_an_erased_user_leaves_the_memory_of_other_processes(ann, another, settings, ask):
+    """A process that is asked for a user whom another process erased forgets what it remembered of the user."""
+    states = another(settings).extensions["privwiz"].states
+    remembered = weakref.ref(states.current(ann.tenant, "ann"))
+    gc.collect()
+    assert remembered() is not None
+    ann("DELETE", "/v1/users/ann")
+    assert getattr(states, ask)(ann.tenant, "ann") is None
+    gc.collect()
+    assert remembered() is None
+
+
+def test_what_nobody_asks_for_is_forgotten(monkeypatch):
+    """What was not used for a while leaves memory with the next request, whoever it is about; what was used stays."""
+    now = time.monotonic()
+    recent = Recent(size=9, seconds=600)
+    recent.put("ann", 1)
+    recent.put("bob", 2)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 400)
+    assert recent.get("bob") == 2
+    monkeypatch.setattr(time, "monotonic", lambda: now + 800)
+    assert (recent.get("bob"), recent.get("ann")) == (2, None)
+
+
 def test_the_export_holds_everything(ann):
     """Network, circles, answers, acceptances and who changed what, with times in UTC."""
     ann.as_user("ann")("POST", "/v1/users/ann/answers", {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]})
@@ -79,6 +128,23 @@ def test_a_wizard_link_opens_for_one_user_only(ann, network, another, settings):
     other = another(replace(settings, secret_key="another secret, of another service instance"))
     assert other.test_client().get("/v1/users/ann/policy", headers=own).status_code == 401
     assert ann("POST", "/v1/users/nobody/wizard-links", {}).status_code == 404
+
+
+@pytest.mark.parametrize("user", ["x" * 128, "名" * 128, "ann\u00a0b", "a\u200db", "a\u2028b", " ", "a%2b", "安@例.中国"])
+def test_every_user_can_have_a_link(backend, network, user):
+    """Whatever id is taken for a user is taken in a token: the link opens, and what the user does with it is written down."""
+    path = f"/v1/users/{quote(user)}"
+    assert backend("PUT", f"{path}/network", network).status_code == 201
+    own = {"Authorization": f"Bearer {backend('POST', f'{path}/wizard-links', {}).json['token']}"}
+    answer = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
+    assert backend("POST", f"{path}/answers", answer, **own).status_code == 200
+    assert backend("GET", f"{path}/export", **own).json["audit"][-1]["actor"] == f"user:{user}"
+
+
+@pytest.mark.parametrize("subject", ["x" * 129, "a\nb", "a\x00b", "a\x7f", ""])
+def test_what_is_no_id_is_in_no_token(backend, subject):
+    """A token for what can be no user is refused, as a request for it is."""
+    assert type(backend)(backend.app, backend.tenant, subject, "user")("GET", "/v1/users/ann/policy").status_code == 401
 
 
 def test_a_change_is_never_written_over_the_next_user_of_the_same_id(ann, network):

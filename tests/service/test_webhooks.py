@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from privwiz import DataError
 from privwiz_api import webhooks
@@ -143,6 +143,45 @@ def test_an_event_is_dropped_in_the_end(hooked, caplog, monkeypatch):
         courier.deliver_due()
         assert waiting(mine) == []
     assert "event dropped" in caplog.messages
+
+
+def test_tenants_take_turns(hooked, settings, another):
+    """A receiver that takes nothing is tried once in a round, and does not keep another tenant's events waiting."""
+    with receiver(*[500] * 50) as (dead, tried), receiver() as (url, received):
+        mine, _ = hooked(dead)
+        hooks = {mine.tenant: Webhook(dead, SECRET), "other": Webhook(url, SECRET)}
+        service = another(replace(settings, webhooks=hooks)).extensions["privwiz"]
+        with service.database.write("test") as connection:
+            rows = [
+                {"tenant": tenant, "user": "ann", "id": f"{tenant} {k}", "body": b"{}", "attempts": 0, "due": datetime.now(UTC)}
+                for tenant, count in ((mine.tenant, 30), ("other", 3))
+                for k in range(count)
+            ]
+            connection.execute(insert(outbox), rows)
+        courier = Courier(service.database, service.changes, hooks, private=True)
+        assert courier.deliver_due() == 3
+        assert (len(tried), len(received)) == (1, 3)
+        assert courier.deliver_due() == 0
+        assert (len(tried), len(waiting(mine))) == (2, 31)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://sns.example:99999/", "https://a..b/", f"https://{'a' * 64}.example/", "https://[::1", "https://", "ftp://a/", "a"],
+)
+def test_a_url_that_cannot_be_is_refused(url):
+    """Where nothing can be sent to is a mistake of the settings, told at the start, and not repeated: it may hold a key."""
+    with pytest.raises(DataError, match="URL of a webhook") as refused:
+        Webhook(url, SECRET)
+    assert "example" not in str(refused.value)
+
+
+def test_nothing_that_a_url_does_ends_the_courier(hooked):
+    """What turns out not to be sendable only when it is sent is an event that was not taken."""
+    with receiver() as (url, _):
+        mine, (courier, _) = hooked(f"{url}/\N{SNOWMAN}")
+        assert courier.deliver_due() == 0
+        assert [event.attempts for event in waiting(mine)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert
 
 from privwiz.items import ProfileItem, profile_items
-from privwiz_api.documents import write_items
+from privwiz_api.documents import Catalogue
 from privwiz_api.schemas import ItemCatalogue, ItemList
 from privwiz_api.service import caller_for, encode, must_match, service, unless_known
+from privwiz_api.states import read_catalogue
 from privwiz_api.tables import audit, catalogues
 
 __all__ = ["routes"]
@@ -20,41 +21,47 @@ routes = APIBlueprint("items", __name__, url_prefix="/v1")
 @routes.get("/items", responses={200: ItemCatalogue})
 def get_items() -> Response:
     """Read the catalogue; the library's own until another is PUT."""
-    items, revision = service().states.catalogue(caller_for().tenant)
-    return unless_known(_write(items, revision), _etag(revision))
+    catalogue = service().states.catalogue(caller_for().tenant)
+    return unless_known(_write(catalogue), _etag(catalogue))
 
 
 @routes.put("/items", responses={200: ItemCatalogue})
 def put_items(body: ItemList) -> Response:
-    """Replace the catalogue, of all the tenant's users. If-Match is honoured. What was accepted of items that stay holds."""
+    """Replace the catalogue, of all the tenant's users. If-Match is honoured. What was accepted of items that stay holds.
+
+    An item that is taken away and put back is a new one.
+    """
     caller = caller_for(admin=True)
     items = profile_items([ProfileItem(item.id, item.sensitivity, item.en, item.zh, item.cost_ratio) for item in body.items])
     with service().database.write(f"{caller.tenant}/") as connection:
-        known = connection.scalar(select(catalogues.c.revision).where(catalogues.c.tenant == caller.tenant)) or 0
+        known = read_catalogue(connection, caller.tenant)
+        catalogue = known.replaced(items)
         if request.if_match:
             must_match(_etag(known))
         connection.execute(delete(catalogues).where(catalogues.c.tenant == caller.tenant))
-        connection.execute(insert(catalogues).values(tenant=caller.tenant, revision=known + 1, document=write_items(items)))
+        connection.execute(
+            insert(catalogues).values(tenant=caller.tenant, revision=catalogue.revision, document=catalogue.write())
+        )
         connection.execute(
             insert(audit).values(
                 at=datetime.now(UTC),
                 tenant=caller.tenant,
                 actor=caller.id,
                 action="items.put",
-                revision=known + 1,
+                revision=catalogue.revision,
                 request=g.request_id,
             )
         )
-    return Response(_write(items, known + 1), headers={"ETag": _etag(known + 1)}, content_type="application/json")
+    return Response(_write(catalogue), headers={"ETag": _etag(catalogue)}, content_type="application/json")
 
 
-def _write(items: tuple[ProfileItem, ...], revision: int) -> bytes:
+def _write(catalogue: Catalogue) -> bytes:
     rows = [
         {"id": item.id, "sensitivity": item.sensitivity, "cost_ratio": item.cost_ratio, "en": item.en, "zh": item.zh}
-        for item in items
+        for item in catalogue.items
     ]
-    return encode({"revision": revision, "items": rows})
+    return encode({"revision": catalogue.revision, "items": rows})
 
 
-def _etag(revision: int) -> str:
-    return f'"i{revision}"'
+def _etag(catalogue: Catalogue) -> str:
+    return f'"i{catalogue.revision}"'
