@@ -10,6 +10,7 @@ from privwiz.errors import DataError
 from privwiz_api import Settings, create_app
 from privwiz_api.migrate import migrate
 from privwiz_api.page import store, visits
+from privwiz_api.page.questions import crowd
 from privwiz_api.problems import Problem
 
 pytestmark = pytest.mark.slow
@@ -100,12 +101,13 @@ def test_a_button_is_about_whom_the_user_saw(browse, site):
     def press(said):
         return tab.page.request.post(f"{site.url}/wizard/set", form={"ticket": ticket, "set": said})
 
+    seen = crowd(site.state(tenant).stored.network.friends)
     site.call(tenant, "POST", "/v1/users/kate.garland/friends", {"friend": "zoe.new", "ties": [], "profile": {}})
-    press('["allow","photos","all","",25]')
+    press(f'["allow","photos","all","","{seen}"]')
     assert log(site, tenant) == []
     friends = site.state(tenant).stored.network.friends
     for friend in (friends[0], friends[1], friends[1]):
-        press(f'["allow","photos","friend","{friend}",1]')
+        press(f'["allow","photos","friend","{friend}","{crowd([friend])}"]')
     assert log(site, tenant) == ["label", "label"]
 
 

@@ -16,7 +16,7 @@ from privwiz_api.page.groups import any_group
 from privwiz_api.page.names import readable
 from privwiz_api.page.portrait import Portrait, draw
 from privwiz_api.page.questions import read_values, sections, stamp, suggested
-from privwiz_api.page.visits import Visit, back_to, keep_session, page, see, show, visitor
+from privwiz_api.page.visits import Visit, back_to, keep_session, mark, page, see, show, visitor
 from privwiz_api.service import service
 
 __all__ = ["MOST_SCREENS"]
@@ -52,8 +52,8 @@ def pick_items() -> Any:
     """Keep what the user wants to be asked about."""
     visit: Visit = g.visit
     picked = set(request.form.getlist("item"))
-    left_out = tuple(item.id for item in visit.all_items if item.id not in picked)
-    if len(left_out) == len(visit.all_items):
+    left_out = frozenset(mark(item.id) for item in visit.all_items if item.id not in picked)
+    if not picked.intersection(item.id for item in visit.all_items):
         return _show_start(visit, 400, "pick_nothing")
     return keep_session(see("circles"), visit.owner, left_out)
 
@@ -131,7 +131,7 @@ def answer() -> Any:
     shown, values = request.form.get("screen", ""), read_values(request.form)
     if request.form.get("do") == "suggest":
         asked = _next(visit, visit.case.wizard)
-        if asked is None or stamp(asked) != shown:
+        if asked is None or stamp(asked) != shown or len(values) != len(asked.toggles):
             return see("screen", more=1, note="overtaken")
         return _show_screen(visit, asked, suggested(asked, values))
     if request.form.get("do") == "skip":
@@ -144,7 +144,7 @@ def answer() -> Any:
 @visitor
 def undo() -> Any:
     """Take the last answer, or the last change by hand, back."""
-    store.undo(g.visit.owner, g.key)
+    store.undo(g.visit.owner, g.key, request.form.get("version", ""))
     return back_to("review") if "back" in request.form else see("screen", more=1, note="undone")
 
 

@@ -82,9 +82,15 @@ def label(owner: Owner, key: str, item: str, friends: tuple[str, ...], decision:
     _say(owner, key, "answers.add", repr(chosen), lambda _: (Entry("label", (chosen,)),))
 
 
-def undo(owner: Owner, key: str) -> None:
-    """Retract the last answer that still stands, if there is one."""
-    _say(owner, key, "answers.undo", "", lambda wizard: (Entry("undo"),) if wizard.undo() else ())
+def undo(owner: Owner, key: str, version: str) -> None:
+    """Retract the last answer that still stands, if there is one, and if it is the one that the user saw.
+
+    Raises
+    ------
+    Problem
+        412 if the state is no longer of this version.
+    """
+    _say(owner, key, "answers.undo", version, lambda wizard: (Entry("undo"),) if wizard.undo() else (), version)
 
 
 def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
@@ -99,7 +105,12 @@ def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
 
     def plan(state: State | None) -> Change:
         state = _still(state, version)
-        return _accepted(state, state.in_force, {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted})
+        return _accepted(
+            state,
+            state.in_force,
+            {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted},
+            _looked_at(state),
+        )
 
     _make(owner, key, "policy.accept", f"{version} {wanted}", plan)
 
@@ -132,21 +143,27 @@ def settle(owner: Owner, key: str, version: str, friend: str, decisions: Mapping
         entries = (Entry("label", tuple(Answer(item, (friend,), said.value, each=True) for item, said in own)),) * bool(own)
         after = replace(heard(before, entries), version=before.version)
         others = {cell: said for cell, said in before.in_force.items() if cell[1] in _settled(before)}
-        return _accepted(after, others, {(item, friend): said for item, said in decisions.items()})
+        return _accepted(after, others, {(item, friend): said for item, said in decisions.items()}, _looked_at(before))
 
     _make(owner, key, "policy.accept", f"{version} {friend} {decisions}", plan)
 
 
-def take_back(owner: Owner, key: str) -> None:
-    """Take back what came into force last, if anything is."""
+def take_back(owner: Owner, key: str, version: str) -> None:
+    """Take back what came into force last, if anything is, and if it is what the user saw.
+
+    Raises
+    ------
+    Problem
+        412 if the state is no longer of this version.
+    """
 
     def plan(state: State | None) -> Change:
-        state = need_network(state)
+        state = _still(state, version)
         if not state.standing:
             return Change(_USED, None)
         return _in_force(state, Acceptance("undo", datetime.now(UTC), next_version(state).revision, {}), None)
 
-    _make(owner, key, "policy.undo", "", plan)
+    _make(owner, key, "policy.undo", version, plan)
 
 
 def correct(owner: Owner, key: str, corrections: Sequence[Correction]) -> None:
@@ -172,9 +189,11 @@ def erase(owner: Owner) -> None:
     erase_user(owner.caller, owner.user)
 
 
-def _say(owner: Owner, key: str, action: str, said: str, entries: Callable[[Wizard], tuple[Entry, ...]]) -> None:
+def _say(
+    owner: Owner, key: str, action: str, said: str, entries: Callable[[Wizard], tuple[Entry, ...]], version: str | None = None
+) -> None:
     def plan(state: State | None) -> Change:
-        state = need_network(state)
+        state = need_network(state) if version is None else _still(state, version)
         assert state.wizard is not None
         with state.lock:
             wizard = state.wizard.fork()
@@ -189,11 +208,14 @@ def _make(owner: Owner, key: str, action: str, said: str, plan: Callable[[State 
     service().changes.make(Request(owner.caller, owner.user, g.request_id, action, key, told), plan)
 
 
-def _accepted(state: State, before: DecisionTable, chosen: DecisionTable) -> Change:
-    with state.lock:
-        looked_at = pack(state.policy.to_json())
+def _accepted(state: State, before: DecisionTable, chosen: DecisionTable, looked_at: object) -> Change:
     acceptance = Acceptance("accept", datetime.now(UTC), next_version(state).revision, {**before, **chosen})
-    return _in_force(state, acceptance, looked_at)
+    return _in_force(state, acceptance, pack(looked_at))
+
+
+def _looked_at(state: State) -> object:
+    with state.lock:
+        return state.policy.to_json()
 
 
 def _in_force(state: State, acceptance: Acceptance, policy: bytes | None) -> Change:
