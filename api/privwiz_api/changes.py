@@ -137,6 +137,8 @@ class Changes:
                 if done is not None:
                     return done
             state = self._states.current(request.tenant, request.user)
+            if request.caller.generation not in (None, None if state is None else state.version.generation):
+                raise Problem(404, "no-such-user", "There is no such user.")
             with self._load.turn():
                 change = plan(state)
             try:

@@ -1,13 +1,16 @@
 """Forms count for what their user saw, and for nothing else: without a browser, as somebody sends them late or spoilt."""
 
 import re
+import time
 import uuid
 from html import unescape
 
 import pytest
 
 from privwiz_api import Settings, create_app
+from privwiz_api.changes import KEPT
 from privwiz_api.migrate import migrate
+from privwiz_api.page import visits
 from privwiz_api.page.questions import crowd
 
 FRIENDS = [f"f{number}" for number in range(8)]
@@ -173,3 +176,42 @@ def test_what_is_kept_of_settling_is_what_was_looked_at(ann):
     assert ann.post("friends/new", ann.form("friends/new?id=zoe"), **{"d-email": "allow"}).location == "/wizard/done"
     assert ann.in_force()["email"] == ["zoe"]
     assert ann.api("GET", "export").json["acceptances"][-1]["policy"] == before
+
+
+def test_nothing_of_an_erased_user_opens_the_next_one(ann):
+    """A session, a form and a link of a user who was erased are nothing to one of the same id, on the page and in the API."""
+    link, form = ann.link(), ann.form("delete")
+    assert ann.api("GET", "policy", token=link).status_code == 200
+    assert ann.api("DELETE", "", user="/v1/users/ann").status_code == 204
+    answer = ann.browser.get("/wizard/nothing")
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (404, False)
+    ann.api("PUT", "network", NETWORK)
+    assert ann.browser.get("/wizard/review").status_code == 401
+    assert ann.post("delete", form).status_code == 401
+    assert ann.browser.get(f"/wizard?token={link}").status_code == 401
+    assert ann.api("GET", "policy", token=link).status_code == 404
+    assert ann.api("DELETE", "", token=link, user="/v1/users/ann").status_code == 404
+    ann.open()
+    assert ann.browser.get("/wizard/review").status_code == 200
+    assert ann.post("delete", form).status_code == 403
+
+
+def test_a_session_has_a_longest_life(ann, monkeypatch):
+    """However often it is used, a session ends twelve hours after it began."""
+    now = int(time.time())
+    codes = []
+    for passed in range(0, visits.LONGEST_SECONDS + 1800, 1800):
+        monkeypatch.setattr(visits.time, "time", lambda passed=passed: now + passed)
+        codes.append(ann.browser.get("/wizard/delete").status_code)
+    assert codes[:24] == [200] * 24
+    assert codes[-1] == 401
+
+
+def test_a_ticket_is_too_old_before_its_record_is_forgotten(ann, monkeypatch):
+    """A form that was sent already is refused as long as it could otherwise count a second time."""
+    assert KEPT.total_seconds() > visits.TICKET_SECONDS
+    form, now = ann.form("review"), time.time()
+    ann.open()
+    monkeypatch.setattr(visits, "TICKET_SECONDS", 5)
+    monkeypatch.setattr(visits.time, "time", lambda: now + 10)
+    assert ann.post("set", form, set="").status_code == 403

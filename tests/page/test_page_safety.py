@@ -255,6 +255,8 @@ def test_requests_of_a_user_are_limited(tmp_path):
     migrate(service.database)
     ann, bo = app.test_client(), app.test_client()
     for client, name in ((ann, "ann"), (bo, "bo")):
+        backend = {"Authorization": f"Bearer {service.tokens.issue('sns', 'backend', 'sns', 60)}"}
+        client.put(f"/v1/users/{name}/network", json={"friends": {}}, headers=backend)
         client.get(f"/wizard?token={service.tokens.issue('sns', name, 'user', 60)}")
     assert [ann.get("/wizard/nothing").status_code for _ in range(4)] == [404, 404, 404, 429]
     answer = ann.get("/wizard/nothing")

@@ -34,9 +34,10 @@ def enter() -> Any:
     if "token" not in request.args:
         return see("start")
     caller, _ = service().tokens.verify(request.args["token"])
-    if caller.scopes != {"user"}:
+    version = service().states.version(caller.tenant, caller.subject)
+    if caller.scopes != {"user"} or version is None or caller.generation not in (None, version.generation):
         return show("expired.html", 401, fields=[])
-    return keep_session(show("enter.html"), Owner(caller.tenant, caller.subject))
+    return keep_session(show("enter.html"), Owner(caller.tenant, caller.subject, version.generation))
 
 
 @page.get("/")
@@ -55,7 +56,7 @@ def pick_items() -> Any:
     left_out = frozenset(mark(item.id) for item in visit.all_items if item.id not in picked)
     if not picked.intersection(item.id for item in visit.all_items):
         return _show_start(visit, 400, "pick_nothing")
-    return keep_session(see("circles"), visit.owner, left_out)
+    return keep_session(see("circles"), visit.owner, left_out, visit.since)
 
 
 @page.get("/circles")

@@ -30,7 +30,7 @@ _USED: Result = Result(200)
 def read(owner: Owner) -> Case:
     """Return the user's wizard and settings; raises `Problem` where there is no such user."""
     state = service().states.current(owner.tenant, owner.user)
-    if state is None:
+    if state is None or state.version.generation != owner.generation:
         raise no_such_user()
     if state.stored is None or state.wizard is None:
         nobody = Wizard(build_ego_network(owner.user, (), ()), state.items)

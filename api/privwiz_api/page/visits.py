@@ -27,10 +27,12 @@ from privwiz_api.page.people import Face, faces, own_name
 from privwiz_api.page.questions import crowd
 from privwiz_api.page.texts import tell
 from privwiz_api.problems import Problem, problem
-from privwiz_api.service import service
+from privwiz_api.service import lives, service
 
 __all__ = [
+    "LONGEST_SECONDS",
     "SESSION_SECONDS",
+    "TICKET_SECONDS",
     "Visit",
     "back_to",
     "forget_session",
@@ -45,6 +47,12 @@ __all__ = [
 
 SESSION_SECONDS = 3600
 """A session ends so long after its last request."""
+
+LONGEST_SECONDS = 43_200
+"""And so long after its first one, whatever came in between."""
+
+TICKET_SECONDS = 72_000
+"""A form can be sent for so long: for less time than it is kept that it was sent, so that it counts once."""
 
 _STATIC_FILES = "page.static"
 _MARK = 5
@@ -69,11 +77,14 @@ class Visit:
     left_out : frozenset of str
         Marks of items that the user does not want to look at; see `mark`.
     language : str
+    since : int
+        When the session began.
     """
 
     owner: Owner
     left_out: frozenset[str]
     language: str
+    since: int
 
     @cached_property
     def case(self) -> Case:
@@ -108,7 +119,7 @@ class Visit:
     @cached_property
     def ticket(self) -> str:
         """What a form of this answer carries, so that it counts once, and for this user only."""
-        return service().signer.sign(secrets.token_urlsafe(12), _purpose("ticket", self.owner))
+        return service().signer.sign([secrets.token_urlsafe(12), int(time.time())], _purpose("ticket", self.owner))
 
     @cached_property
     def seen(self) -> str:
@@ -140,6 +151,13 @@ def know_visitor() -> None:
         g.visit, g.caller = visit, visit.owner.caller
 
 
+@page.before_request
+def _same_user() -> None:
+    """End the session of a user who was erased, even if there is one of the same id."""
+    if "visit" in g and not lives(g.visit.owner.caller):
+        g.pop("visit")
+
+
 def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
     """Let a view be reached with a session only, and what its forms send with a ticket of the same user."""
 
@@ -150,7 +168,8 @@ def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
             return show("expired.html", 401, fields=list(request.form.items(multi=True)))
         if request.method == "POST":
             g.key = request.form.get("ticket", "")
-            if service().signer.read(g.key, _purpose("ticket", visit.owner)) is None:
+            ticket = service().signer.read(g.key, _purpose("ticket", visit.owner))
+            if ticket is None or ticket[1] < time.time() - TICKET_SECONDS:
                 return show("refused.html", 403)
             return view(*args, **kwargs)
         _ = visit.case
@@ -196,14 +215,19 @@ def back_to(endpoint: str) -> AnyResponse:
     return redirect(wanted, 303) if inside else see(endpoint)
 
 
-def keep_session(answer: AnyResponse, owner: Owner, left_out: frozenset[str] = frozenset()) -> AnyResponse:
+def keep_session(
+    answer: AnyResponse, owner: Owner, left_out: frozenset[str] = frozenset(), since: int | None = None
+) -> AnyResponse:
     """Let the browser keep who the user is, for a while."""
     g.kept = True
-    session = [owner.tenant, owner.user, int(time.time()) + SESSION_SECONDS, "".join(sorted(left_out))]
+    now = int(time.time())
+    since = now if since is None else since
+    until = min(now + SESSION_SECONDS, since + LONGEST_SECONDS)
+    session = [owner.tenant, owner.user, owner.generation, since, until, "".join(sorted(left_out))]
     answer.set_cookie(
         _COOKIE,
         service().signer.sign(session, _SESSION),
-        max_age=SESSION_SECONDS,
+        max_age=until - now,
         path=url_for("page.start"),
         secure=request.is_secure or service().settings.public_url.startswith("https://"),
         httponly=True,
@@ -247,7 +271,7 @@ def _finish(answer: Response) -> Response:
         answer = _in_words(answer)
     visit: Visit | None = g.get("visit")
     if visit is not None and not g.get("kept", False):
-        keep_session(answer, visit.owner, visit.left_out)
+        keep_session(answer, visit.owner, visit.left_out, visit.since)
     known = request.endpoint == _STATIC_FILES and answer.status_code < 400
     if request.args.get("lang") in LANGUAGES and request.endpoint != _STATIC_FILES:
         root = url_for("page.start")
@@ -281,15 +305,15 @@ def _other_language() -> str:
 
 def _read_session() -> Visit | None:
     session = service().signer.read(request.cookies.get(_COOKIE, ""), _SESSION)
-    if session is None or session[2] < time.time():
+    if session is None or session[4] <= time.time():
         return None
-    tenant, user, _, left_out = session
+    tenant, user, generation, since, _, left_out = session
     marks = frozenset(left_out[start : start + _MARK] for start in range(0, len(left_out), _MARK))
-    return Visit(Owner(tenant, user), marks, _language())
+    return Visit(Owner(tenant, user, generation), marks, _language(), since)
 
 
 def _purpose(what: str, owner: Owner) -> str:
-    return json.dumps(["page", what, owner.tenant, owner.user])
+    return json.dumps(["page", what, owner.tenant, owner.user, owner.generation])
 
 
 @cache
