@@ -215,3 +215,30 @@ def test_a_ticket_is_too_old_before_its_record_is_forgotten(ann, monkeypatch):
     monkeypatch.setattr(visits, "TICKET_SECONDS", 5)
     monkeypatch.setattr(visits.time, "time", lambda: now + 10)
     assert ann.post("set", form, set="").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["accept", "override"])
+def test_who_is_new_stays_new_until_something_is_decided(ann, path):
+    """Putting something in force for others over the API does not hide from the page that a friend is new."""
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    ann.api("POST", "friends", {"friend": "zoe", "ties": ["f0"]})
+    cells = {"cells": [{"item": "email", "friend": "f1", "decision": "allow"}]}
+    said = {"accept": {"friends": ["f1"]}, "override": cells}[path]
+    tag = {"If-Match": ann.api("GET", "policy").headers["ETag"]}
+    assert ann.api("POST", f"policy/{path}", said, **tag).status_code == 200
+    assert ann.in_force()["phone"] == FRIENDS
+    assert ann.browser.get("/wizard/friends/new?id=zoe").status_code == 200
+    assert ann.browser.get("/wizard/friends/new?id=f2").status_code == 404
+
+
+def test_friends_are_moved_together_or_not_at_all(ann):
+    """If one of several cannot be moved, none is."""
+    circle = ann.api("GET", "circles").json["circles"][0]
+    form = ann.form("review") | {"circle": circle["id"], "into": ""}
+    before = ann.api("GET", "circles").json
+    ann.post("circle", form, do="move", friend=[circle["members"][0], "nobody"])
+    assert ann.api("GET", "circles").json == before
+    ann.post("circle", ann.form("review") | {"circle": circle["id"]}, do="move", friend=circle["members"][:2])
+    assert len(ann.api("GET", "export").json["corrections"]) == 2
+    assert ann.service.states.current(ann.tenant, "ann").version.revision == before["revision"] + 1
