@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 
+from privwiz.wizard import Wizard
 from privwiz_api import Settings, create_app
 from privwiz_api.changes import KEPT
 from privwiz_api.migrate import migrate
@@ -242,3 +243,25 @@ def test_friends_are_moved_together_or_not_at_all(ann):
     ann.post("circle", ann.form("review") | {"circle": circle["id"]}, do="move", friend=circle["members"][:2])
     assert len(ann.api("GET", "export").json["corrections"]) == 2
     assert ann.service.states.current(ann.tenant, "ann").version.revision == before["revision"] + 1
+
+
+def test_forms_compute_in_their_turn_only(ann, monkeypatch):
+    """Next screens and policies that a form asks for are computed while its thread has a turn."""
+    turns = []
+
+    def watched(method):
+        def compute(self, *args, **kwargs):
+            turns.append(getattr(ann.service.load._own, "turn", False))  # noqa: SLF001 - nothing else tells
+            return method(self, *args, **kwargs)
+
+        return compute
+
+    for name in ("next_screen", "policy", "progress"):
+        monkeypatch.setattr(Wizard, name, watched(getattr(Wizard, name)))
+    circle = ann.api("GET", "circles").json["circles"][0]["id"]
+    ann.post("screen", ann.form("screen"), do="suggest")
+    ann.post("items", ann.form(""))
+    ann.post("circle", ann.form("review"), do="move", circle=circle)
+    ann.post("set", ann.form("review"), set=f'["allow","phone","open","{circle}",""]')
+    assert len(turns) > 6
+    assert all(turns)

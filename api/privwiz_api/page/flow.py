@@ -55,7 +55,8 @@ def pick_items() -> Any:
     picked = set(request.form.getlist("item"))
     left_out = frozenset(mark(item.id) for item in visit.all_items if item.id not in picked)
     if not picked.intersection(item.id for item in visit.all_items):
-        return _show_start(visit, 400, "pick_nothing")
+        with service().load.turn():
+            return _show_start(visit, 400, "pick_nothing")
     return keep_session(see("circles"), visit.owner, left_out, visit.since)
 
 
@@ -131,10 +132,12 @@ def answer() -> Any:
     visit: Visit = g.visit
     shown, values = request.form.get("screen", ""), read_values(request.form)
     if request.form.get("do") == "suggest":
-        asked = _next(visit, visit.case.wizard)
-        if asked is None or stamp(asked) != shown or len(values) != len(asked.toggles):
-            return see("screen", more=1, note="overtaken")
-        return _show_screen(visit, asked, suggested(asked, values))
+        wizard = visit.case.wizard
+        with service().load.turn():
+            asked = _next(visit, wizard)
+            if asked is None or stamp(asked) != shown or len(values) != len(asked.toggles):
+                return see("screen", more=1, note="overtaken")
+            return _show_screen(visit, asked, suggested(asked, values))
     if request.form.get("do") == "skip":
         values = (None,) * len(values)
     store.answer(visit.owner, g.key, lambda wizard: _next(visit, wizard), shown, values)
@@ -150,10 +153,12 @@ def undo() -> Any:
 
 
 def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:
-    group = any_group(visit.case.wizard.circles, visit.groups, circle, visit.language)
-    if group is None:
-        return show("missing.html", 404)
-    return show("circle.html", 400 if problem else 200, group=group, problem=problem)
+    circles = visit.case.wizard.circles
+    with service().load.turn():
+        group = any_group(circles, visit.groups, circle, visit.language)
+        if group is None:
+            return show("missing.html", 404)
+        return show("circle.html", 400 if problem else 200, group=group, problem=problem)
 
 
 def _picture(visit: Visit) -> Portrait | None:

@@ -14,6 +14,7 @@ from privwiz_api.page.groups import find_group
 from privwiz_api.page.matrix import cells, changes, count, counts, open_parts
 from privwiz_api.page.questions import crowd
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
+from privwiz_api.service import service
 
 __all__: list[str] = []
 
@@ -105,7 +106,8 @@ def set_cells() -> Any:
     said = request.form.get("set", "")
     decision, item, kind, who, seen = _read_choice(said)
     items = [known.id for known in visit.items if known.id == item]
-    friends = _whom(visit, item, kind, who) if items else ()
+    with service().load.turn():
+        friends = _whom(visit, item, kind, who) if items else ()
     if decision not in CELL_CHOICES or not friends:
         return show("missing.html", 404)
     if crowd(friends) == seen:
