@@ -1,7 +1,7 @@
 """The page on a bad network, without scripts, and how much it loads."""
 
-import expect
-from playwright.sync_api import pytest
+import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 
