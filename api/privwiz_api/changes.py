@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from privwiz.answers import Entry
 from privwiz.corrections import Correction, write_correction
+from privwiz.decisions import DecisionTable
 from privwiz_api.database import Database
 from privwiz_api.documents import StoredNetwork, pack, unpack, write_decisions, write_entry
 from privwiz_api.load import Load
@@ -82,7 +83,7 @@ class Change:
         The state afterwards; its version is the next one. None where the user is left without rows: erasure.
     policy : bytes or None
         What was looked at, for an acceptance.
-    correction : Correction, optional
+    corrections : tuple of Correction
         What was corrected of the circles.
     events : tuple of (str, mapping)
         Type and data of what webhooks hear.
@@ -91,7 +92,7 @@ class Change:
     result: Result
     after: State | None
     policy: bytes | None = None
-    correction: Correction | None = None
+    corrections: tuple[Correction, ...] = ()
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
@@ -137,6 +138,8 @@ class Changes:
                 if done is not None:
                     return done
             state = self._states.current(request.tenant, request.user)
+            if request.caller.generation not in (None, None if state is None else state.version.generation):
+                raise Problem(404, "no-such-user", "There is no such user.")
             with self._load.turn():
                 change = plan(state)
             try:
@@ -197,8 +200,8 @@ def write_state(connection: Connection, before: State | None, after: State, now:
         connection.execute(delete(networks).where(networks.c.tenant == after.tenant, networks.c.user == after.user))
         if after.stored is not None:
             connection.execute(insert(networks).values(**own, document=after.stored.write()))
-    if change.correction is not None:
-        _write_correction(connection, own, now, change.correction)
+    for correction in change.corrections:
+        _write_correction(connection, own, now, correction)
     known = 0 if before is None else len(before.log)
     rows = [
         {**own, "seq": seq, "at": now, "document": write_entry(entry)} for seq, entry in enumerate(after.log[known:], known + 1)
@@ -280,6 +283,43 @@ def accepted(state: State, acceptance: Acceptance) -> State:
         state.wizard,
         state.lock,
     )
+
+
+def settled(state: State) -> frozenset[str]:
+    """Return the friends about whom something was put in force since they came."""
+    if state.stored is None or not state.standing:
+        return frozenset()
+    last = state.standing[-1]
+    return frozenset(friend for _, friend in last.decisions if state.stored.since.get(friend, last.revision + 1) <= last.revision)
+
+
+def put_in_force(state: State, kind: str, chosen: DecisionTable, policy: bytes | None) -> Change:
+    """Put decisions in force beside those that are; about friends who are new nothing else is decided."""
+    known = settled(state)
+    decisions = {cell: said for cell, said in state.in_force.items() if cell[1] in known}
+    return _in_force(state, Acceptance(kind, datetime.now(UTC), next_version(state).revision, {**decisions, **chosen}), policy)
+
+
+def taken_back(state: State) -> Change:
+    """Put in force again what was before the last standing acceptance."""
+    return _in_force(state, Acceptance("undo", datetime.now(UTC), next_version(state).revision, {}), None)
+
+
+def _in_force(state: State, acceptance: Acceptance, policy: bytes | None) -> Change:
+    after = accepted(state, acceptance)
+    event = ("policy.changed", {"revision": acceptance.revision, "by": acceptance.kind})
+    result = Result(200, {"revision": acceptance.revision}, {"ETag": after.version.etag})
+    return Change(result, after, policy, events=(event,))
+
+
+def corrected(states: States, state: State, made: Sequence[Correction]) -> Change:
+    """Correct circles, one correction after the other: all of them, or none."""
+    assert state.stored is not None, "who has no network has no circles"
+    stored = state.stored
+    for correction in made:
+        stored = stored.corrected(correction)
+    after = renetworked(states, state, stored)
+    return Change(Result(200, None, {"ETag": after.version.etag}), after, corrections=tuple(made))
 
 
 def renetworked(states: States, state: State, stored: StoredNetwork | None) -> State:

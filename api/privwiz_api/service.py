@@ -17,7 +17,7 @@ from privwiz_api.signing import Signer
 from privwiz_api.states import State, States
 from privwiz_api.tokens import Caller, Tokens
 
-__all__ = ["Service", "answer", "caller_for", "change", "current", "must_match", "service", "unless_known"]
+__all__ = ["Service", "answer", "caller_for", "change", "current", "lives", "must_match", "service", "unless_known"]
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -56,9 +56,17 @@ def caller_for(user: str | None = None, *, backend: bool = False, admin: bool = 
             "The token's scopes do not allow this.",
             {"WWW-Authenticate": 'Bearer realm="privwiz", error="insufficient_scope"'},
         )
-    if user is not None and not caller.is_backend and caller.subject != user:
+    if user is not None and not caller.is_backend and (caller.subject != user or not lives(caller)):
         raise no_such_user()
     return caller
+
+
+def lives(caller: Caller) -> bool:
+    """Return whether the user whom a caller was let in as has not been erased since, even if there is one of the same id."""
+    if caller.generation is None:
+        return True
+    version = service().states.version(caller.tenant, caller.subject)
+    return version is not None and version.generation == caller.generation
 
 
 def no_such_user() -> Problem:

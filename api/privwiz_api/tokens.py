@@ -45,11 +45,14 @@ class Caller:
     tenant, subject : str
     scopes : frozenset of str
         Of ``sns`` (the backend, for all users of its tenant), ``user`` (for itself), ``admin`` (as sns, and the catalogue).
+    generation : str, optional
+        Of the user whom the service itself has let in: it is nobody to one of the same id who was made later.
     """
 
     tenant: str
     subject: str
     scopes: frozenset[str]
+    generation: str | None = None
 
     @property
     def is_backend(self) -> bool:
@@ -150,7 +153,8 @@ class Tokens:
             raise _unauthorized()
         if own and claims.get("development") and not self._settings.development:
             raise _unauthorized()
-        return Caller(tenant, subject, frozenset(scope.split()).intersection(SCOPES))
+        generation = claims.get("generation") if own else None
+        return Caller(tenant, subject, frozenset(scope.split()).intersection(SCOPES), generation)
 
 
 class _Keys:

@@ -10,6 +10,7 @@ from privwiz.errors import DataError
 from privwiz_api import Settings, create_app
 from privwiz_api.migrate import migrate
 from privwiz_api.page import store, visits
+from privwiz_api.page.questions import crowd
 from privwiz_api.problems import Problem
 
 pytestmark = pytest.mark.slow
@@ -100,12 +101,13 @@ def test_a_button_is_about_whom_the_user_saw(browse, site):
     def press(said):
         return tab.page.request.post(f"{site.url}/wizard/set", form={"ticket": ticket, "set": said})
 
+    seen = crowd(site.state(tenant).stored.network.friends)
     site.call(tenant, "POST", "/v1/users/kate.garland/friends", {"friend": "zoe.new", "ties": [], "profile": {}})
-    press('["allow","photos","all","",25]')
+    press(f'["allow","photos","all","","{seen}"]')
     assert log(site, tenant) == []
     friends = site.state(tenant).stored.network.friends
     for friend in (friends[0], friends[1], friends[1]):
-        press(f'["allow","photos","friend","{friend}",1]')
+        press(f'["allow","photos","friend","{friend}","{crowd([friend])}"]')
     assert log(site, tenant) == ["label", "label"]
 
 
@@ -226,7 +228,7 @@ def test_the_address_to_go_back_to_is_ours(browse, site):
     tab.go("review/item?id=photos")
     ticket = tab.page.locator("input[name=ticket]").first.get_attribute("value")
     for back in ("https://evil.example/", "//evil.example", "/wizard/\\evil", "/wizard/\r\nX: y"):
-        form = {"ticket": ticket, "back": back, "set": '["deny","photos","all","",25]'}
+        form = {"ticket": ticket, "back": back, "set": '["deny","photos","all","","x"]'}
         answer = tab.page.request.post(f"{site.url}/wizard/set", form=form, max_redirects=0)
         assert answer.headers["location"] == "/wizard/review"
 
@@ -253,6 +255,8 @@ def test_requests_of_a_user_are_limited(tmp_path):
     migrate(service.database)
     ann, bo = app.test_client(), app.test_client()
     for client, name in ((ann, "ann"), (bo, "bo")):
+        backend = {"Authorization": f"Bearer {service.tokens.issue('sns', 'backend', 'sns', 60)}"}
+        client.put(f"/v1/users/{name}/network", json={"friends": {}}, headers=backend)
         client.get(f"/wizard?token={service.tokens.issue('sns', name, 'user', 60)}")
     assert [ann.get("/wizard/nothing").status_code for _ in range(4)] == [404, 404, 404, 429]
     answer = ann.get("/wizard/nothing")

@@ -12,15 +12,16 @@ __all__ = ["Case", "Owner"]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose wizard it is."""
+    """Whose wizard it is: a user, and not one of the same id who came later."""
 
     tenant: str
     user: str
+    generation: str
 
     @property
     def caller(self) -> Caller:
         """The user as the caller of the service."""
-        return Caller(self.tenant, self.user, frozenset({"user"}))
+        return Caller(self.tenant, self.user, frozenset({"user"}), self.generation)
 
 
 @dataclass(frozen=True, slots=True)

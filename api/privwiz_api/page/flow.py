@@ -16,7 +16,7 @@ from privwiz_api.page.groups import any_group
 from privwiz_api.page.names import readable
 from privwiz_api.page.portrait import Portrait, draw
 from privwiz_api.page.questions import read_values, sections, stamp, suggested
-from privwiz_api.page.visits import Visit, back_to, keep_session, page, see, show, visitor
+from privwiz_api.page.visits import Visit, back_to, keep_session, mark, page, see, show, visitor
 from privwiz_api.service import service
 
 __all__ = ["MOST_SCREENS"]
@@ -34,9 +34,10 @@ def enter() -> Any:
     if "token" not in request.args:
         return see("start")
     caller, _ = service().tokens.verify(request.args["token"])
-    if caller.scopes != {"user"}:
+    version = service().states.version(caller.tenant, caller.subject)
+    if caller.scopes != {"user"} or version is None or caller.generation not in (None, version.generation):
         return show("expired.html", 401, fields=[])
-    return keep_session(show("enter.html"), Owner(caller.tenant, caller.subject))
+    return keep_session(show("enter.html"), Owner(caller.tenant, caller.subject, version.generation))
 
 
 @page.get("/")
@@ -52,10 +53,11 @@ def pick_items() -> Any:
     """Keep what the user wants to be asked about."""
     visit: Visit = g.visit
     picked = set(request.form.getlist("item"))
-    left_out = tuple(item.id for item in visit.all_items if item.id not in picked)
-    if len(left_out) == len(visit.all_items):
-        return _show_start(visit, 400, "pick_nothing")
-    return keep_session(see("circles"), visit.owner, left_out)
+    left_out = frozenset(mark(item.id) for item in visit.all_items if item.id not in picked)
+    if not picked.intersection(item.id for item in visit.all_items):
+        with service().load.turn():
+            return _show_start(visit, 400, "pick_nothing")
+    return keep_session(see("circles"), visit.owner, left_out, visit.since)
 
 
 @page.get("/circles")
@@ -130,10 +132,12 @@ def answer() -> Any:
     visit: Visit = g.visit
     shown, values = request.form.get("screen", ""), read_values(request.form)
     if request.form.get("do") == "suggest":
-        asked = _next(visit, visit.case.wizard)
-        if asked is None or stamp(asked) != shown:
-            return see("screen", more=1, note="overtaken")
-        return _show_screen(visit, asked, suggested(asked, values))
+        wizard = visit.case.wizard
+        with service().load.turn():
+            asked = _next(visit, wizard)
+            if asked is None or stamp(asked) != shown or len(values) != len(asked.toggles):
+                return see("screen", more=1, note="overtaken")
+            return _show_screen(visit, asked, suggested(asked, values))
     if request.form.get("do") == "skip":
         values = (None,) * len(values)
     store.answer(visit.owner, g.key, lambda wizard: _next(visit, wizard), shown, values)
@@ -144,15 +148,17 @@ def answer() -> Any:
 @visitor
 def undo() -> Any:
     """Take the last answer, or the last change by hand, back."""
-    store.undo(g.visit.owner, g.key)
+    store.undo(g.visit.owner, g.key, request.form.get("version", ""))
     return back_to("review") if "back" in request.form else see("screen", more=1, note="undone")
 
 
 def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:
-    group = any_group(visit.case.wizard.circles, visit.groups, circle, visit.language)
-    if group is None:
-        return show("missing.html", 404)
-    return show("circle.html", 400 if problem else 200, group=group, problem=problem)
+    circles = visit.case.wizard.circles
+    with service().load.turn():
+        group = any_group(circles, visit.groups, circle, visit.language)
+        if group is None:
+            return show("missing.html", 404)
+        return show("circle.html", 400 if problem else 200, group=group, problem=problem)
 
 
 def _picture(visit: Visit) -> Portrait | None:

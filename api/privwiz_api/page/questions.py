@@ -11,7 +11,7 @@ from privwiz.screens import Screen, Toggle
 from privwiz.words import nearest_audience
 from privwiz_api.page.names import named, readable
 
-__all__ = ["Choice", "Row", "Section", "guess_word", "preset", "read_values", "sections", "stamp", "suggested"]
+__all__ = ["Choice", "Row", "Section", "crowd", "guess_word", "preset", "read_values", "sections", "stamp", "suggested"]
 
 FACES = 5
 """So many faces stand for a circle."""
@@ -131,6 +131,11 @@ def stamp(screen: Screen) -> str:
     """Return what tells this screen from any other: answers to another one must not be taken for answers to it."""
     told = [screen.kind, screen.position, *([toggle.item, *toggle.friends] for toggle in screen.toggles)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+
+
+def crowd(friends: Sequence[str]) -> str:
+    """Return what tells these friends from any others: a button must not be about people whom the user did not see."""
+    return hashlib.sha256(json.dumps(sorted(friends)).encode()).hexdigest()[:16]
 
 
 def read_values(form: Mapping[str, str]) -> tuple[str | None, ...]:

@@ -12,7 +12,9 @@ from privwiz.items import ProfileItem
 from privwiz_api.page import store
 from privwiz_api.page.groups import find_group
 from privwiz_api.page.matrix import cells, changes, count, counts, open_parts
+from privwiz_api.page.questions import crowd
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
+from privwiz_api.service import service
 
 __all__: list[str] = []
 
@@ -99,15 +101,16 @@ def review_friend() -> Any:
 @page.post("/set")
 @visitor
 def set_cells() -> Any:
-    """Set an item by hand, for a friend, a circle, those of it who wait, or everybody: if they are as many as the user saw."""
+    """Set an item by hand, for a friend, a circle, those of it who wait, or everybody: if they are those that the user saw."""
     visit: Visit = g.visit
     said = request.form.get("set", "")
-    decision, item, kind, who, size = _read_choice(said)
+    decision, item, kind, who, seen = _read_choice(said)
     items = [known.id for known in visit.items if known.id == item]
-    friends = _whom(visit, item, kind, who) if items else ()
+    with service().load.turn():
+        friends = _whom(visit, item, kind, who) if items else ()
     if decision not in CELL_CHOICES or not friends:
         return show("missing.html", 404)
-    if len(friends) == size:
+    if crowd(friends) == seen:
         store.label(visit.owner, f"{g.key}.{hashlib.sha256(said.encode()).hexdigest()[:16]}", item, friends, decision)
     return back_to("review")
 
@@ -124,7 +127,8 @@ def summary() -> Any:
 def accept() -> Any:
     """Put the policy in force."""
     visit: Visit = g.visit
-    store.accept(visit.owner, g.key, request.form.get("version", ""), [item.id for item in visit.items])
+    version, items = visit.read_seen(request.form.get("version", ""))
+    store.accept(visit.owner, g.key, version, items)
     return see("done")
 
 
@@ -142,7 +146,7 @@ def done() -> Any:
 @visitor
 def take_back() -> Any:
     """Put in force again what was before."""
-    store.take_back(g.visit.owner, g.key)
+    store.take_back(g.visit.owner, g.key, request.form.get("version", ""))
     return see("summary", note="taken_back")
 
 
@@ -176,9 +180,10 @@ def settle() -> Any:
     friend = request.form.get("friend", "")
     if friend not in visit.case.newcomers:
         return see("start")
-    said = {item.id: request.form.get(f"d-{item.id}") for item in visit.items}
+    version, items = visit.read_seen(request.form.get("version", ""))
+    said = {item: request.form.get(f"d-{item}") for item in items}
     decisions = {item: Decision(value) if value in CELL_CHOICES else Decision.ASK for item, value in said.items()}
-    store.settle(visit.owner, g.key, request.form.get("version", ""), friend, decisions)
+    store.settle(visit.owner, g.key, version, friend, decisions)
     return see("done")
 
 
@@ -214,13 +219,15 @@ def _item(visit: Visit, item: str) -> ProfileItem | None:
     return next((known for known in visit.items if known.id == item), None)
 
 
-def _read_choice(text: str) -> tuple[Any, Any, Any, Any, Any]:
-    """Read what a button says: decision, item, kind of audience, which one, how many people."""
+def _read_choice(text: str) -> tuple[str, str, str, str, str]:
+    """Read what a button says: decision, item, kind of audience, which one, who they are; all empty if it is no such thing."""
     try:
-        decision, item, kind, who, size = json.loads(text)
-    except (ValueError, TypeError):
-        return None, None, None, None, None
-    return decision, item, kind, who, size
+        match json.loads(text):
+            case [str(decision), str(item), str(kind), str(who), str(seen)]:
+                return decision, item, kind, who, seen
+    except (ValueError, RecursionError):
+        pass
+    return "", "", "", "", ""
 
 
 def _summary(visit: Visit) -> dict[str, Any]:

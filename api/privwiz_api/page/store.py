@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from flask import g
 
 from privwiz.answers import Answer, Entry
 from privwiz.corrections import Correction
-from privwiz.decisions import Decision, DecisionTable
+from privwiz.decisions import Decision
 from privwiz.graphs import build_ego_network
 from privwiz.screens import Screen
 from privwiz.wizard import Wizard
-from privwiz_api.changes import Change, Request, Result, accepted, digest, heard, next_version, renetworked
+from privwiz_api.changes import Change, Request, Result, corrected, digest, heard, put_in_force, settled, taken_back
 from privwiz_api.documents import pack
 from privwiz_api.page.cases import Case, Owner
 from privwiz_api.page.questions import stamp
@@ -20,7 +19,7 @@ from privwiz_api.problems import Problem
 from privwiz_api.routes.users import erase as erase_user
 from privwiz_api.routes.users import everything
 from privwiz_api.service import need_network, no_such_user, service
-from privwiz_api.states import Acceptance, State
+from privwiz_api.states import State
 
 __all__ = ["accept", "answer", "correct", "erase", "export", "label", "read", "settle", "take_back", "undo"]
 
@@ -30,7 +29,7 @@ _USED: Result = Result(200)
 def read(owner: Owner) -> Case:
     """Return the user's wizard and settings; raises `Problem` where there is no such user."""
     state = service().states.current(owner.tenant, owner.user)
-    if state is None:
+    if state is None or state.version.generation != owner.generation:
         raise no_such_user()
     if state.stored is None or state.wizard is None:
         nobody = Wizard(build_ego_network(owner.user, (), ()), state.items)
@@ -40,8 +39,9 @@ def read(owner: Owner) -> Case:
         wizard = state.wizard.fork()
     if not state.standing:
         return Case(owner, state.version.etag, wizard, None, ())
-    settled = _settled(state)
-    newcomers = tuple(friend for friend in state.stored.network.friends if friend not in settled)
+    known, first = settled(state), state.standing[0].revision
+    since = state.stored.since
+    newcomers = tuple(friend for friend in state.stored.network.friends if friend not in known and since[friend] > first)
     return Case(owner, state.version.etag, wizard, state.in_force, newcomers)
 
 
@@ -82,9 +82,15 @@ def label(owner: Owner, key: str, item: str, friends: tuple[str, ...], decision:
     _say(owner, key, "answers.add", repr(chosen), lambda _: (Entry("label", (chosen,)),))
 
 
-def undo(owner: Owner, key: str) -> None:
-    """Retract the last answer that still stands, if there is one."""
-    _say(owner, key, "answers.undo", "", lambda wizard: (Entry("undo"),) if wizard.undo() else ())
+def undo(owner: Owner, key: str, version: str) -> None:
+    """Retract the last answer that still stands, if there is one, and if it is the one that the user saw.
+
+    Raises
+    ------
+    Problem
+        412 if the state is no longer of this version.
+    """
+    _say(owner, key, "answers.undo", version, lambda wizard: (Entry("undo"),) if wizard.undo() else (), version)
 
 
 def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
@@ -99,7 +105,8 @@ def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
 
     def plan(state: State | None) -> Change:
         state = _still(state, version)
-        return _accepted(state, state.in_force, {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted})
+        chosen = {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted}
+        return put_in_force(state, "accept", chosen, _looked_at(state))
 
     _make(owner, key, "policy.accept", f"{version} {wanted}", plan)
 
@@ -131,35 +138,37 @@ def settle(owner: Owner, key: str, version: str, friend: str, decisions: Mapping
         ]
         entries = (Entry("label", tuple(Answer(item, (friend,), said.value, each=True) for item, said in own)),) * bool(own)
         after = replace(heard(before, entries), version=before.version)
-        others = {cell: said for cell, said in before.in_force.items() if cell[1] in _settled(before)}
-        return _accepted(after, others, {(item, friend): said for item, said in decisions.items()})
+        chosen = {(item, friend): said for item, said in decisions.items()}
+        return put_in_force(after, "accept", chosen, _looked_at(before))
 
     _make(owner, key, "policy.accept", f"{version} {friend} {decisions}", plan)
 
 
-def take_back(owner: Owner, key: str) -> None:
-    """Take back what came into force last, if anything is."""
+def take_back(owner: Owner, key: str, version: str) -> None:
+    """Take back what came into force last, if anything is, and if it is what the user saw.
+
+    Raises
+    ------
+    Problem
+        412 if the state is no longer of this version.
+    """
 
     def plan(state: State | None) -> Change:
-        state = need_network(state)
+        state = _still(state, version)
         if not state.standing:
             return Change(_USED, None)
-        return _in_force(state, Acceptance("undo", datetime.now(UTC), next_version(state).revision, {}), None)
+        return taken_back(state)
 
-    _make(owner, key, "policy.undo", "", plan)
+    _make(owner, key, "policy.undo", version, plan)
 
 
 def correct(owner: Owner, key: str, corrections: Sequence[Correction]) -> None:
-    """Correct circles, one correction after the other; each is kept by itself."""
-    for number, correction in enumerate(corrections):
+    """Correct circles, one correction after the other: all of them, or none."""
 
-        def plan(state: State | None, correction: Correction = correction) -> Change:
-            state = need_network(state)
-            assert state.stored is not None
-            after = renetworked(service().states, state, state.stored.corrected(correction))
-            return Change(_USED, after, correction=correction)
+    def plan(state: State | None) -> Change:
+        return corrected(service().states, need_network(state), corrections)
 
-        _make(owner, f"{key}.{number}", "circles.correct", repr(correction), plan)
+    _make(owner, key, "circles.correct", repr(list(corrections)), plan)
 
 
 def export(owner: Owner) -> bytes:
@@ -172,9 +181,11 @@ def erase(owner: Owner) -> None:
     erase_user(owner.caller, owner.user)
 
 
-def _say(owner: Owner, key: str, action: str, said: str, entries: Callable[[Wizard], tuple[Entry, ...]]) -> None:
+def _say(
+    owner: Owner, key: str, action: str, said: str, entries: Callable[[Wizard], tuple[Entry, ...]], version: str | None = None
+) -> None:
     def plan(state: State | None) -> Change:
-        state = need_network(state)
+        state = need_network(state) if version is None else _still(state, version)
         assert state.wizard is not None
         with state.lock:
             wizard = state.wizard.fork()
@@ -189,16 +200,9 @@ def _make(owner: Owner, key: str, action: str, said: str, plan: Callable[[State 
     service().changes.make(Request(owner.caller, owner.user, g.request_id, action, key, told), plan)
 
 
-def _accepted(state: State, before: DecisionTable, chosen: DecisionTable) -> Change:
+def _looked_at(state: State) -> bytes:
     with state.lock:
-        looked_at = pack(state.policy.to_json())
-    acceptance = Acceptance("accept", datetime.now(UTC), next_version(state).revision, {**before, **chosen})
-    return _in_force(state, acceptance, looked_at)
-
-
-def _in_force(state: State, acceptance: Acceptance, policy: bytes | None) -> Change:
-    event = ("policy.changed", {"revision": acceptance.revision, "by": acceptance.kind})
-    return Change(_USED, accepted(state, acceptance), policy, events=(event,))
+        return pack(state.policy.to_json())
 
 
 def _still(state: State | None, version: str) -> State:
@@ -206,11 +210,3 @@ def _still(state: State | None, version: str) -> State:
     if state.version.etag != version:
         raise Problem(412, "changed", "Something changed since it was shown; look at it again.")
     return state
-
-
-def _settled(state: State) -> frozenset[str]:
-    """Return the friends about whom something was put in force since they came."""
-    if state.stored is None or not state.standing:
-        return frozenset()
-    last = state.standing[-1]
-    return frozenset(friend for _, friend in last.decisions if state.stored.since.get(friend, last.revision + 1) <= last.revision)

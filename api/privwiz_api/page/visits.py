@@ -1,5 +1,6 @@
 """A visit: who asks for a page, in which language, about which items; and what every answer of the page carries."""
 
+import base64
 import gzip
 import hashlib
 import json
@@ -23,17 +24,21 @@ from privwiz_api.page.cases import Case, Owner
 from privwiz_api.page.groups import Group, shown_groups
 from privwiz_api.page.names import named, readable
 from privwiz_api.page.people import Face, faces, own_name
+from privwiz_api.page.questions import crowd
 from privwiz_api.page.texts import tell
 from privwiz_api.problems import Problem, problem
-from privwiz_api.service import service
+from privwiz_api.service import lives, service
 
 __all__ = [
+    "LONGEST_SECONDS",
     "SESSION_SECONDS",
+    "TICKET_SECONDS",
     "Visit",
     "back_to",
     "forget_session",
     "keep_session",
     "know_visitor",
+    "mark",
     "page",
     "see",
     "show",
@@ -43,6 +48,15 @@ __all__ = [
 SESSION_SECONDS = 3600
 """A session ends so long after its last request."""
 
+LONGEST_SECONDS = 43_200
+"""And so long after its first one, whatever came in between."""
+
+TICKET_SECONDS = 72_000
+"""A form can be sent for so long: for less time than it is kept that it was sent, so that it counts once."""
+
+_STATIC_FILES = "page.static"
+_MARK = 5
+_SESSION = "session of the page"
 _COOKIE, _LANGUAGE = "privwiz_page", "privwiz_language"
 _LANGUAGE_SECONDS = 31_536_000
 _STATIC = Path(__file__).parent / "static"
@@ -60,14 +74,17 @@ class Visit:
     Parameters
     ----------
     owner : Owner
-    left_out : tuple of str
-        Ids of items that the user does not want to look at.
+    left_out : frozenset of str
+        Marks of items that the user does not want to look at; see `mark`.
     language : str
+    since : int
+        When the session began.
     """
 
     owner: Owner
-    left_out: tuple[str, ...]
+    left_out: frozenset[str]
     language: str
+    since: int
 
     @cached_property
     def case(self) -> Case:
@@ -87,7 +104,7 @@ class Visit:
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
         """What the user wants to look at, the most private first."""
-        return tuple(item for item in self.all_items if item.id not in self.left_out) or self.all_items
+        return tuple(item for item in self.all_items if mark(item.id) not in self.left_out) or self.all_items
 
     @cached_property
     def all_items(self) -> tuple[ProfileItem, ...]:
@@ -102,13 +119,43 @@ class Visit:
     @cached_property
     def ticket(self) -> str:
         """What a form of this answer carries, so that it counts once, and for this user only."""
-        return service().signer.sign(secrets.token_urlsafe(12), _purpose("ticket", self.owner))
+        return service().signer.sign([secrets.token_urlsafe(12), int(time.time())], _purpose("ticket", self.owner))
+
+    @cached_property
+    def seen(self) -> str:
+        """What a form says was shown: the version of the state, and the items."""
+        return service().signer.sign([self.case.version, [item.id for item in self.items]], _purpose("seen", self.owner))
+
+    def read_seen(self, text: str) -> tuple[str, list[str]]:
+        """Return version and items of what a form says was shown.
+
+        Raises
+        ------
+        Problem
+            412 if this page never showed that to this user.
+        """
+        seen = service().signer.read(text, _purpose("seen", self.owner))
+        if seen is None:
+            raise Problem(412, "changed", "Something changed since it was shown; look at it again.")
+        return seen[0], seen[1]
+
+
+def mark(item: str) -> str:
+    """Return five letters that stand for an item in the cookie, which has room for all of a catalogue that way."""
+    return base64.urlsafe_b64encode(hashlib.sha256(item.encode()).digest())[:_MARK].decode()
 
 
 def know_visitor() -> None:
     """Read the session, before anything counts or limits the requests of its user."""
-    if request.blueprint == page.name and (visit := _read_session()) is not None:
+    if request.blueprint == page.name and request.endpoint != _STATIC_FILES and (visit := _read_session()) is not None:
         g.visit, g.caller = visit, visit.owner.caller
+
+
+@page.before_request
+def _same_user() -> None:
+    """End the session of a user who was erased, even if there is one of the same id."""
+    if "visit" in g and not lives(g.visit.owner.caller):
+        g.pop("visit")
 
 
 def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
@@ -121,7 +168,8 @@ def visitor(view: Callable[P, Any]) -> Callable[P, Any]:
             return show("expired.html", 401, fields=list(request.form.items(multi=True)))
         if request.method == "POST":
             g.key = request.form.get("ticket", "")
-            if service().signer.read(g.key, _purpose("ticket", visit.owner)) is None:
+            ticket = service().signer.read(g.key, _purpose("ticket", visit.owner))
+            if ticket is None or ticket[1] < time.time() - TICKET_SECONDS:
                 return show("refused.html", 403)
             return view(*args, **kwargs)
         _ = visit.case
@@ -149,6 +197,7 @@ def show(template: str, status: int = 200, **data: Any) -> Response:
         "language": chosen,
         "visit": visit,
         "asset": _asset,
+        "crowd": crowd,
         "other_language": _other_language(),
     }
     return make_response(render_template(template, **known, **data), status)
@@ -166,14 +215,19 @@ def back_to(endpoint: str) -> AnyResponse:
     return redirect(wanted, 303) if inside else see(endpoint)
 
 
-def keep_session(answer: AnyResponse, owner: Owner, left_out: tuple[str, ...] = ()) -> AnyResponse:
+def keep_session(
+    answer: AnyResponse, owner: Owner, left_out: frozenset[str] = frozenset(), since: int | None = None
+) -> AnyResponse:
     """Let the browser keep who the user is, for a while."""
     g.kept = True
-    session = [owner.tenant, owner.user, int(time.time()) + SESSION_SECONDS, left_out]
+    now = int(time.time())
+    since = now if since is None else since
+    until = min(now + SESSION_SECONDS, since + LONGEST_SECONDS)
+    session = [owner.tenant, owner.user, owner.generation, since, until, "".join(sorted(left_out))]
     answer.set_cookie(
         _COOKIE,
-        service().signer.sign(session, _COOKIE),
-        max_age=SESSION_SECONDS,
+        service().signer.sign(session, _SESSION),
+        max_age=until - now,
         path=url_for("page.start"),
         secure=request.is_secure or service().settings.public_url.startswith("https://"),
         httponly=True,
@@ -217,11 +271,11 @@ def _finish(answer: Response) -> Response:
         answer = _in_words(answer)
     visit: Visit | None = g.get("visit")
     if visit is not None and not g.get("kept", False):
-        keep_session(answer, visit.owner, visit.left_out)
-    if request.args.get("lang") in LANGUAGES:
+        keep_session(answer, visit.owner, visit.left_out, visit.since)
+    known = request.endpoint == _STATIC_FILES and answer.status_code < 400
+    if request.args.get("lang") in LANGUAGES and request.endpoint != _STATIC_FILES:
         root = url_for("page.start")
         answer.set_cookie(_LANGUAGE, request.args["lang"], max_age=_LANGUAGE_SECONDS, path=root, samesite="Lax", httponly=True)
-    known = request.endpoint == "page.static"
     answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if known else "no-store"
     if origins := service().settings.photo_origins:
         answer.headers["Content-Security-Policy"] = CONTENT_POLICY.replace("img-src", f"img-src {' '.join(origins)}")
@@ -250,15 +304,16 @@ def _other_language() -> str:
 
 
 def _read_session() -> Visit | None:
-    session = service().signer.read(request.cookies.get(_COOKIE, ""), _COOKIE)
-    if session is None or session[2] < time.time():
+    session = service().signer.read(request.cookies.get(_COOKIE, ""), _SESSION)
+    if session is None or session[4] <= time.time():
         return None
-    tenant, user, _, left_out = session
-    return Visit(Owner(tenant, user), tuple(left_out), _language())
+    tenant, user, generation, since, _, left_out = session
+    marks = frozenset(left_out[start : start + _MARK] for start in range(0, len(left_out), _MARK))
+    return Visit(Owner(tenant, user, generation), marks, _language(), since)
 
 
 def _purpose(what: str, owner: Owner) -> str:
-    return json.dumps(["page", what, owner.tenant, owner.user])
+    return json.dumps(["page", what, owner.tenant, owner.user, owner.generation])
 
 
 @cache

@@ -1,11 +1,13 @@
 """Circles: the groups that were found, and what the user corrects of them."""
 
+from dataclasses import replace
+
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
 from privwiz.circles import Circle
 from privwiz.corrections import read_correction
-from privwiz_api.changes import Change, Result, renetworked
+from privwiz_api.changes import Change, corrected
 from privwiz_api.schemas import CircleList, Correction, UserPath
 from privwiz_api.service import caller_for, change, current, encode, need_network, service, unless_known
 from privwiz_api.states import State
@@ -29,9 +31,9 @@ def post_correction(path: UserPath, body: Correction) -> Response:
 
     def plan(state: State | None) -> Change:
         state = need_network(state)
-        assert state.stored is not None
-        after = renetworked(service().states, state, state.stored.corrected(correction))
-        return Change(Result(200, _circles(after), {"ETag": after.version.etag}), after, correction=correction)
+        made = corrected(service().states, state, (correction,))
+        assert made.after is not None
+        return replace(made, result=replace(made.result, body=_circles(made.after)))
 
     return change(caller_for(path.user), path.user, "circles.correct", plan, key_needed=True)
 

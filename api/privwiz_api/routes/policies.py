@@ -1,9 +1,6 @@
 """Policies: what is suggested and what is in force, and how the one becomes the other."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
@@ -12,7 +9,7 @@ from privwiz.answers import Answer, Entry
 from privwiz.decisions import Decision
 from privwiz.errors import UnknownFriend, UnknownItem
 from privwiz_api import policies
-from privwiz_api.changes import Change, Result, accepted, heard, next_version
+from privwiz_api.changes import Change, heard, put_in_force, taken_back
 from privwiz_api.documents import pack
 from privwiz_api.problems import Problem
 from privwiz_api.schemas import (
@@ -42,7 +39,7 @@ from privwiz_api.service import (
     service,
     unless_known,
 )
-from privwiz_api.states import Acceptance, State
+from privwiz_api.states import State
 
 __all__ = ["routes"]
 
@@ -141,7 +138,7 @@ def post_accept(path: UserPath, body: Accept) -> Response:
         chosen = {cell: said for cell, said in state.policy.table().items() if cell[0] in items and cell[1] in friends}
         with state.lock:
             looked_at = state.policy.to_json()
-        return _in_force(state, "accept", chosen, pack(looked_at))
+        return put_in_force(state, "accept", chosen, pack(looked_at))
 
     return change(caller_for(path.user), path.user, "policy.accept", plan, key_needed=True)
 
@@ -161,7 +158,7 @@ def post_override(path: UserPath, body: Override) -> Response:
         chosen = {(cell.item, cell.friend): Decision(cell.decision) for cell in body.cells}
         entries = [Answer(item, (friend,), said.value, each=True) for (item, friend), said in chosen.items()]
         said = heard(state, (Entry("label", tuple(entries)),))
-        return _in_force(replace(said, version=state.version), "override", chosen, None)
+        return put_in_force(replace(said, version=state.version), "override", chosen, None)
 
     return change(caller_for(path.user), path.user, "policy.override", plan, key_needed=True)
 
@@ -175,7 +172,7 @@ def post_policy_undo(path: UserPath, body: Undo) -> Response:  # noqa: ARG001 - 
         must_match(state.version.etag)
         if not state.standing:
             raise Problem(409, "nothing-to-undo", "Nothing is in force that could be taken back.")
-        return _accept(state, Acceptance("undo", datetime.now(UTC), next_version(state).revision, {}), None)
+        return taken_back(state)
 
     return change(caller_for(path.user), path.user, "policy.undo", plan, key_needed=True)
 
@@ -184,15 +181,3 @@ def _write(state: State) -> bytes:
     need_network(state)
     with service().load.turn():
         return policies.write_policy(state)
-
-
-def _in_force(state: State, kind: str, chosen: Mapping[tuple[str, str], Decision], policy: bytes | None) -> Change:
-    decisions = {**state.in_force, **chosen}
-    return _accept(state, Acceptance(kind, datetime.now(UTC), next_version(state).revision, decisions), policy)
-
-
-def _accept(state: State, acceptance: Acceptance, policy: bytes | None) -> Change:
-    after = accepted(state, acceptance)
-    body: dict[str, Any] = {"revision": acceptance.revision}
-    event = ("policy.changed", {"revision": acceptance.revision, "by": acceptance.kind})
-    return Change(Result(200, body, {"ETag": after.version.etag}), after, policy, events=(event,))

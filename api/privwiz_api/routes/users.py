@@ -26,10 +26,11 @@ def post_wizard_link(path: UserPath, body: Undo) -> Response:  # noqa: ARG001 - 
     """Make a link that opens the wizard for this user alone, for a short time. Its token is a bearer token of that user."""
     caller = caller_for(path.user, backend=True)
     idempotency_key(needed=False)
-    if service().states.version(caller.tenant, path.user) is None:
+    version = service().states.version(caller.tenant, path.user)
+    if version is None:
         raise no_such_user()
     settings = service().settings
-    token = service().tokens.issue(caller.tenant, path.user, "user", settings.link_seconds)
+    token = service().tokens.issue(caller.tenant, path.user, "user", settings.link_seconds, generation=version.generation)
     until = datetime.now(UTC) + timedelta(seconds=settings.link_seconds)
     link = {
         "url": f"{settings.public_url.rstrip('/')}/wizard?token={token}",
