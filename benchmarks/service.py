@@ -138,7 +138,7 @@ def service(database: Path, port: int) -> AbstractContextManager[Server]:
         port,
         DATABASE_URL=f"sqlite:///{database}",
         PRIVWIZ_JWT_SECRET=SECRET,
-        PRIVWIZ_BACKEND_RATE="100000000 per minute",
+        PRIVWIZ_BACKEND_RATE="100000000",
     )
 
 

@@ -124,7 +124,9 @@ def _warm() -> None:
 def _how_to_try(service: Service, user: str) -> list[str]:
     address = service.settings.public_url
     token = service.tokens.issue(TENANT, "developer", "sns admin", _DAY, development=True)
-    link = service.tokens.issue(TENANT, user, "user", _DAY)
+    version = service.states.version(TENANT, user)
+    assert version is not None, "the sample's user was put there"
+    link = service.tokens.issue(TENANT, user, "user", _DAY, generation=version.generation)
     return [
         "",
         f"The wizard of {user}, one of the sample's people:",
