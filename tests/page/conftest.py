@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from werkzeug.serving import make_server
 
 from privwiz.readers import read_ego_network
@@ -21,6 +21,8 @@ TOWN = Path(__file__).parents[2] / "sample_graphs" / "town"
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
+PATIENCE = 20_000  # milliseconds, of a busy machine
+expect.set_options(timeout=PATIENCE)
 FLAGS = [
     "--no-sandbox",  # Chromium refuses its sandbox when it is run as root
     "--disable-dev-shm-usage",  # containers have a small /dev/shm
@@ -167,7 +169,7 @@ def browse(chromium, site):
     def open_tab(language="en", *, beside=None, quiet=False, **settings):
         if beside is None:
             context = chromium.new_context(locale=LOCALES[language], **{"viewport": {"width": 1280, "height": 900}, **settings})
-            context.set_default_timeout(8000)
+            context.set_default_timeout(PATIENCE)
             contexts.append(context)
         else:
             context = beside.page.context
