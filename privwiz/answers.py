@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.errors import DataError
-from privwiz.posterior import PROBIT_VARIANCE, LatentModel, Observations
+from privwiz.posterior import PROBIT_VARIANCE, Observations
 
 __all__ = [
     "AUDIENCE_CUTS",
@@ -225,10 +225,18 @@ def _open_or_close(closings: _Closings, members: frozenset[str], value: str | fl
                 closings[group] = rest - members
 
 
-def within_variance(model: LatentModel, members: npt.NDArray[np.intp], row: int) -> float:
-    """How much the members of a group differ from its mean: the average of their variances less the variance of the mean."""
-    own = model.shared.diagonal() + model.specific.diagonal()
-    return max(_LEAST_WITHIN, float(own[members].mean() - own[row]))
+def within_variance(variance: npt.NDArray[np.floating], members: npt.NDArray[np.intp], row: int) -> float:
+    """How much the members of a group differ from its mean: the average of their variances less the variance of the mean.
+
+    Parameters
+    ----------
+    variance : float array of shape (R,)
+        Of each row's latent.
+    members : int array
+    row : int
+        Of the group.
+    """
+    return max(_LEAST_WITHIN, float(variance[members].mean() - variance[row]))
 
 
 def share_noise(share: float, within: npt.NDArray[np.floating] | float) -> npt.NDArray[np.floating] | float:

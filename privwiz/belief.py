@@ -11,7 +11,7 @@ import numpy.typing as npt
 from privwiz.answers import Evidence, observe, share_noise, within_variance
 from privwiz.calibration import Calibration
 from privwiz.circles import Circle, Circles
-from privwiz.covariance import latent_model
+from privwiz.covariance import LatentPrior, latent_prior
 from privwiz.explain import explain, explain_untold
 from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
@@ -44,7 +44,8 @@ class Layout:
         sorted, other groups that answers are about.
     circles : tuple of Circle
         The circles, and groups of other kinds, that may be asked about: group c is circle c.
-    model : LatentModel
+    latents : LatentPrior or LatentModel
+        The prior over the latents of friends and groups.
     calibration : Calibration
     """
 
@@ -53,7 +54,7 @@ class Layout:
     items: tuple[ProfileItem, ...]
     groups: tuple[tuple[int, ...], ...]
     circles: tuple[Circle, ...]
-    model: LatentModel
+    latents: LatentPrior | LatentModel
     calibration: Calibration
 
     @property
@@ -72,10 +73,15 @@ class Layout:
         return {self.network.n + g: frozenset(group) for g, group in enumerate(self.groups)}
 
     @cached_property
+    def model(self) -> LatentModel:
+        """The prior over all rows: what the choice of questions needs."""
+        return self.latents.of()
+
+    @cached_property
     def spread(self) -> npt.NDArray[np.float64]:
         """Standard deviation of the members' latents around each row's, shape (R,); zero for a friend."""
         n = self.network.n
-        within = [within_variance(self.model, np.array(group), n + g) for g, group in enumerate(self.groups)]
+        within = [within_variance(self.latents.variance, np.array(group), n + g) for g, group in enumerate(self.groups)]
         return np.concatenate([np.zeros(n), np.sqrt(within)])
 
     @cached_property
@@ -94,7 +100,7 @@ class Layout:
         @cache
         def seen(item: int, row: int, share: float) -> tuple[float, float]:
             within = float(self.spread[row] ** 2)
-            mean = self.model.mean[item, np.array((row,) if row < n else self.groups[row - n])]
+            mean = self.latents.mean[item, np.array((row,) if row < n else self.groups[row - n])]
             return float(mean.mean()) + share_shift(share, mean, within), float(share_noise(share, within))
 
         return seen
@@ -117,11 +123,16 @@ class Layout:
     @cached_property
     def close(self) -> npt.NDArray[np.bool_]:
         """Whether two friends are tied or in one circle that was found among ties, shape (n, n); nobody is close to oneself."""
-        close = np.asarray(self.network.adjacency.toarray() > 0)
+        return self.close_to(range(self.network.n))
+
+    def close_to(self, friends: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Return the columns of `close` for some friends, shape (n, len(friends))."""
+        whom = np.array(friends, np.intp)
+        close = np.asarray(self.network.adjacency[:, whom].toarray() > 0)
         for circle, members in zip(self.circles, self.groups, strict=False):
-            if circle.level >= 0:
-                close[np.ix_(members, members)] = True
-        np.fill_diagonal(close, val=False)
+            inside = np.flatnonzero(np.isin(whom, members)) if circle.level >= 0 else whom[:0]
+            close[np.ix_(np.array(members), inside)] = True
+        close[whom, np.arange(len(whom))] = False
         return close
 
     @cached_property
@@ -153,7 +164,7 @@ def lay_out(
     if network.n > 1:
         groups.append(tuple(range(network.n)))
     groups += sorted(set(others).difference(groups))
-    model = latent_model(
+    latents = latent_prior(
         network,
         circles,
         friend_features(network, circles).values,
@@ -161,7 +172,7 @@ def lay_out(
         [item.id for item in items],
         [np.array(group, np.intp) for group in groups],
     )
-    return Layout(network, circles, items, tuple(groups), chosen, model, prior.calibration)
+    return Layout(network, circles, items, tuple(groups), chosen, latents, prior.calibration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +185,10 @@ class Belief:
     said : Evidence
     probability : float array of shape (J, n)
         Of ``allow``, before the user's own answers overrule it.
+    model : LatentModel or None
+        The prior with the rows that were observed.
     posterior : Posterior or None
-        None where a classic classifier, or another `ItemPredictor`, predicts.
+        Both are None where a classic classifier, or another `ItemPredictor`, predicts.
     worth : float array of shape (J, n), optional
         What asking a cell is worth, where such a predictor says so; see `privwiz.predictor.Prediction`.
     """
@@ -183,6 +196,7 @@ class Belief:
     layout: Layout
     said: Evidence
     probability: npt.NDArray[np.float64]
+    model: LatentModel | None
     posterior: Posterior | None
     worth: npt.NDArray[np.float64] | None = None
 
@@ -206,11 +220,10 @@ class Belief:
 
         @cache
         def found() -> Reasons:
-            if self.posterior is None:
+            if self.model is None or self.posterior is None:
                 return explain_untold(layout.items, layout.names)
-            return explain(
-                layout.model, self.posterior, said, layout.items, layout.names, layout.circle_names, layout.close, friends
-            )
+            close = layout.close if friends is None else layout.close_to(friends)
+            return explain(self.model, self.posterior, said, layout.items, layout.names, layout.circle_names, close, friends)
 
         def reasons(item: int, friend: int) -> Reason:
             return found()(item, friend)
@@ -221,10 +234,10 @@ class Belief:
 def believe_classic(layout: Layout, said: Evidence, predictor: ItemPredictor) -> Belief:
     """Learn by another model than the library's own: from what was said of single cells, and the prior's rate of each item."""
     n = layout.network.n
-    rate = probability(layout.model.mean[:, :n], np.zeros(1)).mean(axis=1) if n else np.full(len(layout.items), 0.5)
+    rate = probability(layout.latents.mean[:, :n], np.zeros(1)).mean(axis=1) if n else np.full(len(layout.items), 0.5)
     known = Known(layout.network, layout.table, said.stated, _order(said), rate.astype(np.float64))
     predicted = predict_checked(predictor, known)
-    return Belief(layout, said, predicted.probability, None, predicted.worth)
+    return Belief(layout, said, predicted.probability, None, None, predicted.worth)
 
 
 def _order(said: Evidence) -> npt.NDArray[np.intp]:
@@ -246,7 +259,8 @@ def believe(layout: Layout, said: Evidence) -> Belief:
     n = layout.network.n
     row_of = {group: n + g for g, group in enumerate(layout.groups)}
     observations = observe(said, row_of, layout.seen_share)
-    posterior = condition(layout.model, observations)
-    mean, variance = predict(layout.model, posterior, np.arange(n))
+    model = layout.latents.of(np.unique(observations.row))
+    posterior = condition(model, observations)
+    mean, variance = predict(model, posterior, np.arange(n))
     chance = layout.calibration.apply(probability(mean, variance), len(observations))
-    return Belief(layout, said, chance, posterior)
+    return Belief(layout, said, chance, model, posterior)

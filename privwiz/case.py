@@ -6,6 +6,7 @@ import marshal
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from privwiz.answers import UNSURE, Answer, Entry, evidence
 from privwiz.belief import Layout, believe
 from privwiz.circles import RESOLUTIONS, Circles
 from privwiz.communities import leiden
-from privwiz.covariance import latent_model
+from privwiz.covariance import latent_prior
 from privwiz.decisions import Decision, decide_numbers
 from privwiz.errors import DataError, PrivwizError
 from privwiz.features import friend_features
@@ -189,8 +190,9 @@ def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) 
         return Labelled(network.ego, network.friends, policy.probability, decisions, reasons, rejected)
     circles = Circles(RESOLUTIONS, network.friends, leiden(network, RESOLUTIONS, seed), ())
     names = [item.id for item in items]
-    model = latent_model(network, circles, friend_features(network, circles).values, prior, names, ())
-    belief = believe(Layout(network, circles, items, (), (), model, prior.calibration), evidence(log, names, network.friends))
+    latents = latent_prior(network, circles, friend_features(network, circles).values, prior, names, ())
+    layout = Layout(network, circles, items, (), (), latents, prior.calibration)
+    belief = believe(layout, evidence(log, names, network.friends))
     decisions = decide_numbers(items, belief.granted, belief.said.stated)
     return Labelled(network.ego, network.friends, belief.granted, decisions, None, rejected)
 
@@ -222,7 +224,7 @@ def _read(
     friends = set(network.friends)
     cells: dict[tuple[int, str], Said] = {}
     rejected = []
-    for answer in sorted(said):
+    for answer in sorted(said, key=attrgetter("item", "friend", "decision", "line")):
         cell = (place.get(answer.item, -1), answer.friend)
         reason = NO_FRIEND if answer.friend not in friends else _NO_ITEM if cell[0] < 0 else None
         if reason is None and answer.decision not in _VALUES:

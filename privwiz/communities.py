@@ -85,10 +85,15 @@ def canonical_labels(labels: npt.NDArray[np.integer]) -> Labels:
     >>> canonical_labels(np.array([7, 3, 9, 3, 9])).tolist()
     [2, 0, 1, 0, 1]
     """
-    _, first, number, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-    rank = np.empty(len(size), dtype=np.int32)
-    rank[np.lexsort((first, -size))] = np.arange(len(size))
-    renumbered: Labels = rank[number]
+    n = len(labels)
+    if n and not 0 <= labels.min() <= labels.max() < n:
+        labels = _compact(labels)
+    size = np.bincount(labels, minlength=n)
+    first = np.zeros(n, np.intp)
+    first[labels[::-1]] = np.arange(n)[::-1]
+    rank = np.empty(n, dtype=np.int32)
+    rank[np.lexsort((first, -size))] = np.arange(n)
+    renumbered: Labels = rank[labels]
     return renumbered
 
 

@@ -106,8 +106,8 @@ def explain(
         What people call the friends.
     circle_names : mapping
         Members of a circle -> its name in English and Chinese. A group that is not there is called by its people.
-    close : bool array of shape (n, n)
-        Which friends are close to each other; nobody to oneself.
+    close : bool array of shape (n, len(friends))
+        Who is close to each of the friends to be explained; nobody to oneself.
     friends : sequence of int, optional
         The friends whose cells have to be explained; all unless given.
     """
@@ -143,7 +143,7 @@ def explain(
         if subject.kind != "friends":
             return group_reason(subject, friend)
         used = np.flatnonzero(told.of_friends[number] & (added[:, at] > 0) & ~told.groupwise[:, at]).tolist()
-        near = {k: [i for i in told.members[k] if close[friend, i]] for k in used}
+        near = {k: [i for i in told.members[k] if close[i, at]] for k in used}
         nearest = sorted(used, key=lambda k: -added[k, at] / len(near[k]))
         people = dict.fromkeys(names[i] for k in nearest for i in near[k])
         return Reason("friends", items[subject.item], names[friend], str(subject.value), friends=tuple(people)[:_MOST_FRIENDS])
@@ -170,7 +170,7 @@ def _sort_out(said: Evidence, close: npt.NDArray[np.bool_], whom: npt.NDArray[np
     each_one = np.array([each for *_, each in answers], bool)[:, None]
     size = member.sum(axis=1, keepdims=True)
     groupwise = audience | (member[:, whom] & (size > 1))
-    near = member.astype(np.float32) @ close[:, whom].astype(np.float32) / np.maximum(size, 1)
+    near = member.astype(np.float32) @ close.astype(np.float32) / np.maximum(size, 1)
     numbers = np.arange(len(subjects))[:, None]
     return _Told(
         members=tuple(members for _, members, _, _ in answers),

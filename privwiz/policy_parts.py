@@ -72,7 +72,9 @@ def policy_table(labelled: Sequence[Labelled], items: Sequence[str], layout: Lay
 def write_part(table: Any, file: Any) -> None:
     """Write a table as Parquet to an open file: equal tables as equal bytes."""
     _, pq = pyarrow("labelling many users")
-    pq.write_table(table, file, compression="zstd")
+    names = table.schema.names
+    repeated = [name for name in names if name != "probability"] if "probability" in names else True
+    pq.write_table(table, file, compression="zstd", use_dictionary=repeated)
 
 
 def _joined(parts: list[Any], dtype: Any) -> Any:

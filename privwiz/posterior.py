@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs  # cho_factor and cho_solve take longer to check than these to compute
 from scipy.special import expit, ndtr, ndtri
 
 __all__ = [
@@ -55,16 +56,39 @@ class LatentModel:
     Parameters
     ----------
     mean : float array of shape (J, R)
-    shared, specific : float arrays of shape (R, R)
-        Covariance that all items have in common, and what each item has for itself.
+    shared, specific : float arrays of shape (S, R)
+        Covariance that all items have in common, and what each item has for itself, of S rows with every row.
     trust : float
         Variance of the scale of ``mean``: how far this user may follow it more or less than the average user.
+    rows : int array of shape (S,), optional
+        Which rows these are, ascending; all R unless given. Answers can be about these only.
+    own_variance : float array of shape (R,), optional
+        What `variance` is to be; needed where ``rows`` are given.
     """
 
     mean: Floats
     shared: Floats
     specific: Floats
     trust: float = 0.0
+    rows: Ints | None = None
+    own_variance: Floats | None = None
+
+    @property
+    def variance(self) -> Floats:
+        """Variance of each row's latent, but for ``trust``, shape (R,)."""
+        if self.own_variance is not None:
+            return self.own_variance
+        return np.asarray(self.shared.diagonal() + self.specific.diagonal())
+
+    def of(self, rows: Ints | None = None) -> "LatentModel":
+        """Return the model with the covariances of some of its rows, ascending; of all unless given."""
+        if rows is None:
+            return self
+        return LatentModel(self.mean, self.shared[rows], self.specific[rows], self.trust, rows, self.variance)
+
+    def place(self, rows: Ints) -> Ints:
+        """Return where these rows stand in ``shared`` and ``specific``."""
+        return rows if self.rows is None else np.searchsorted(self.rows, rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,16 +138,17 @@ class Posterior:
 
 def prior_covariance(model: LatentModel, rows: Ints, items: Ints, other_rows: Ints, other_items: Ints) -> Floats:
     """Prior covariance of K cells with L cells, shape (K, L)."""
-    covariance = model.specific.take(rows, 0).take(other_rows, 1)
+    place = model.place(rows)
+    covariance = model.specific.take(place, 0).take(other_rows, 1)
     covariance *= items[:, None] == other_items
-    covariance += model.shared.take(rows, 0).take(other_rows, 1)
+    covariance += model.shared.take(place, 0).take(other_rows, 1)
     covariance += (model.trust * model.mean[items, rows])[:, None] * model.mean[other_items, other_rows]
     return np.asarray(covariance)
 
 
 def prior_variance(model: LatentModel, rows: Ints, items: Ints) -> Floats:
     """Prior variance of K cells, shape (K,)."""
-    return np.asarray(model.shared[rows, rows] + model.specific[rows, rows] + model.trust * model.mean[items, rows] ** 2)
+    return np.asarray(model.variance[rows] + model.trust * model.mean[items, rows] ** 2)
 
 
 def bound_weight(latent: Floats, slope: Floats | float = 1.0) -> Floats:
@@ -225,8 +250,12 @@ def _solve(covariance: Floats, weight: Floats, target: Floats) -> tuple[Floats, 
     root = np.sqrt(weight)
     scaled = root[:, None] * covariance * root
     scaled[np.diag_indices_from(scaled)] += 1
-    factor = cho_factor(scaled, lower=True, overwrite_a=True, check_finite=False)
-    return factor[0], target - root * cho_solve(factor, root * (covariance @ target), check_finite=False)
+    if not len(target):
+        return scaled, target
+    factor, wrong = dpotrf(scaled, lower=True, clean=False)
+    if wrong:
+        raise np.linalg.LinAlgError("the prior covariance of the answers is not positive semi-definite")
+    return factor, target - root * dpotrs(factor, root * (covariance @ target), lower=True)[0]
 
 
 def posterior_mean(model: LatentModel, posterior: Posterior, rows: Ints | None = None) -> Floats:
@@ -240,7 +269,7 @@ def posterior_mean(model: LatentModel, posterior: Posterior, rows: Ints | None =
     dual = np.zeros((len(model.mean), len(observed)), model.mean.dtype)
     np.add.at(dual, (seen.item, at), posterior.dual)
     scale = model.trust * float(model.mean[seen.item, seen.row] @ posterior.dual)
-    shared, specific = (kernel.take(observed, 0).take(rows, 1) for kernel in (model.shared, model.specific))
+    shared, specific = (kernel.take(model.place(observed), 0).take(rows, 1) for kernel in (model.shared, model.specific))
     return np.asarray(model.mean.take(rows, 1) * (1 + scale) + dual.sum(0) @ shared + dual @ specific)
 
 
@@ -254,13 +283,30 @@ def project(model: LatentModel, posterior: Posterior, rows: Ints, items: Ints) -
 
 
 def predict(model: LatentModel, posterior: Posterior, rows: Ints) -> tuple[Floats, Floats]:
-    """Posterior mean and variance of the latents of some rows, each of shape (J, len(rows))."""
-    count = len(model.mean)
-    cells = np.tile(rows, count), np.repeat(np.arange(count), len(rows))
-    variance = prior_variance(model, *cells)
-    if len(posterior.observations):
-        variance = variance - np.square(project(model, posterior, *cells)).sum(0)
-    return posterior_mean(model, posterior, rows), np.maximum(variance, 1e-6).reshape(count, len(rows))
+    """Posterior mean and variance of the latents of some rows, each of shape (J, len(rows)).
+
+    The variance is that of `project`. An observation of item k covaries with item j as its row of ``shared``, plus that of
+    ``specific`` if j is k, plus the term of ``trust``; the square of the sum is expanded, and only what ``specific`` adds is
+    computed item by item.
+    """
+    seen, prior_mean = posterior.observations, model.mean.take(rows, 1)
+    variance = model.variance[rows] + model.trust * np.square(prior_mean)
+    if len(seen):
+        place = model.place(seen.row)
+        whiten = solve_triangular(posterior.cholesky, np.diag(posterior.root), lower=True, check_finite=False)
+        precision = (whiten.T @ whiten).astype(model.shared.dtype)
+        shared = model.shared.take(place, 0).take(rows, 1)
+        trust = model.trust * model.mean[seen.item, seen.row]
+        of_shared, of_trust = precision @ shared, precision @ trust
+        variance -= np.einsum("ki,ki->i", shared, of_shared)
+        variance -= prior_mean * (2 * (trust @ of_shared) + (trust @ of_trust) * prior_mean)
+        for item in np.unique(seen.item):
+            mine = np.flatnonzero(seen.item == item)
+            specific = model.specific.take(place[mine], 0).take(rows, 1)
+            known = precision[np.ix_(mine, mine)] @ specific
+            known += 2 * (of_shared[mine] + of_trust[mine, None] * prior_mean[item])
+            variance[item] -= np.einsum("ki,ki->i", specific, known)
+    return posterior_mean(model, posterior, rows), np.maximum(variance, 1e-6)
 
 
 def probability(mean: Floats, variance: Floats) -> Floats:

@@ -26,7 +26,7 @@ _CLIP = 4.0
 
 @dataclass(frozen=True, slots=True)
 class KernelScales:
-    """Weights of the parts of the covariance (`privwiz.covariance.latent_model`), and of the mean.
+    """Weights of the parts of the covariance (`privwiz.covariance.LatentPrior`), and of the mean.
 
     ``level``, ``alike``, ``linear``, ``independent`` scale what every item has for itself: its level over all friends, the
     likeness of friends, the spread of users' linear weights, and each friend alone; ``shared_...`` the same for what all items

@@ -109,6 +109,7 @@ def test_who_is_close():
     assert not close[at("loner")].any()
     assert not close.diagonal().any()
     assert (close == close.T).all()
+    np.testing.assert_array_equal(layout_of(network).close_to([3, 1]), close[:, [3, 1]])
 
 
 def test_an_answer_about_the_audience_becomes_its_share():

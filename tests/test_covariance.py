@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from privwiz.circles import find_circles
-from privwiz.covariance import attribute_kernel, circle_kernel, latent_model, neighbourhood_kernel, similarity
+from privwiz.covariance import attribute_kernel, circle_kernel, latent_prior, neighbourhood_kernel, similarity
 from privwiz.features import friend_features
 from privwiz.graphs import build_ego_network
 from privwiz.posterior import PROBIT_VARIANCE
@@ -41,11 +41,16 @@ def renamed(network, name):
     return other, [other.index(name[friend]) for friend in network.friends]
 
 
-def model_of(network, groups=(), prior=None, items=("phone", "nonsense")):
-    """Return the model of a network with its own circles."""
+def latents_of(network, groups=(), prior=None, items=("phone", "nonsense")):
+    """Return the prior over the latents of a network with its own circles."""
     circles = find_circles(network)
     features = friend_features(network, circles).values
-    return latent_model(network, circles, features, prior or Prior.default(), items, [np.array(group) for group in groups])
+    return latent_prior(network, circles, features, prior or Prior.default(), items, [np.array(group) for group in groups])
+
+
+def model_of(network, groups=(), prior=None, items=("phone", "nonsense")):
+    """Return the whole model of a network with its own circles."""
+    return latents_of(network, groups, prior, items).of()
 
 
 def slow_circles(network):
@@ -207,7 +212,7 @@ def test_the_model_is_composed_as_the_scales_say(network):
     prior = replace(Prior.default(), scales=KernelScales(*range(1, 14)))
     circles = find_circles(network)
     features = friend_features(network, circles).values
-    model = latent_model(network, circles, features, prior, ("phone", "nonsense"), [])
+    model = latent_prior(network, circles, features, prior, ("phone", "nonsense"), []).of()
     alike, design = similarity(network, circles, prior.scales), prior.design(features)
     linear = design @ prior.covariance @ design.T / PROBIT_VARIANCE
     alone = np.eye(network.n)
@@ -215,6 +220,25 @@ def test_the_model_is_composed_as_the_scales_say(network):
     np.testing.assert_allclose(model.shared, 5 + 6 * alike + 7 * linear + 8 * alone, rtol=1e-4)
     np.testing.assert_allclose(model.mean, 12 * prior.weights_for(("phone", "nonsense")) @ design.T, rtol=1e-4, atol=1e-4)
     assert model.trust == 13
+
+
+@given(networks(), st.data())
+@settings(max_examples=30)
+def test_some_rows_are_those_of_the_whole(network, data):
+    """The model of some rows, of friends or of groups, has the covariances, means and variances of the whole model."""
+    some = st.lists(st.integers(0, max(0, network.n - 1)), min_size=1, unique=True)
+    groups = data.draw(st.lists(some, max_size=4)) if network.n else []
+    latents = latents_of(network, groups)
+    whole, count = latents.of(), network.n + len(groups)
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, count - 1)))) if count else [], np.intp)
+    for part in (latents.of(rows), whole.of(rows)):
+        np.testing.assert_allclose(part.shared, whole.shared[rows], atol=1e-4)
+        np.testing.assert_allclose(part.specific, whole.specific[rows], atol=1e-4)
+        np.testing.assert_allclose(part.variance, whole.shared.diagonal() + whole.specific.diagonal(), rtol=1e-5)
+        np.testing.assert_array_equal(part.mean, whole.mean)
+        np.testing.assert_array_equal(part.place(rows), np.arange(len(rows)))
+    again = latents_of(network, groups).of(rows)
+    np.testing.assert_array_equal(again.shared, latents.of(rows).shared)
 
 
 @pytest.mark.parametrize("n", [0, 1])

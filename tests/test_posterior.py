@@ -119,6 +119,24 @@ def test_gaussian_answers_are_textbook_regression(seed, count):
     np.testing.assert_allclose(prior_covariance(model, rows, items, rows, items) - q.T @ q, covariance, atol=1e-6)
 
 
+@given(seeds, st.integers(0, 12))
+@settings(max_examples=40)
+def test_predictions_are_the_projection_cell_by_cell(seed, count):
+    """The variance computed item by item is the prior variance less the squared projection of each cell, whatever the rows."""
+    rng = np.random.default_rng(seed)
+    model = random_model(rng)
+    posterior = condition(model, random_observations(rng, model, count))
+    some = np.unique(rng.integers(model.mean.shape[1], size=4))
+    rows, items = np.tile(some, len(model.mean)), np.repeat(np.arange(len(model.mean)), len(some))
+    mean, variance = predict(model, posterior, some)
+    expected = prior_variance(model, rows, items) - np.square(project(model, posterior, rows, items)).sum(0)
+    np.testing.assert_allclose(variance.ravel(), np.maximum(expected, 1e-6), atol=1e-9)
+    np.testing.assert_array_equal(mean, posterior_mean(model, posterior, some))
+    seen = np.unique(posterior.observations.row)
+    for found, whole in zip(predict(model.of(seen), posterior, some), (mean, variance), strict=True):
+        np.testing.assert_allclose(found, whole, atol=1e-12)
+
+
 @given(seeds, st.integers(1, 14))
 @settings(max_examples=40)
 def test_mixed_answers_are_the_textbook_posterior_of_the_bounds(seed, count):

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from privwiz.calibration import Calibration
 from privwiz.circles import find_circles
-from privwiz.covariance import latent_model
+from privwiz.covariance import latent_prior
 from privwiz.errors import DataError
 from privwiz.features import FEATURES, friend_features
 from privwiz.graphs import build_ego_network
@@ -296,7 +296,7 @@ CLUBS = build_ego_network("me", "abcdef", [("a", "b"), ("b", "c"), ("a", "c"), (
 def chances(prior, answers):
     """Return the model of a small network, and mean and variance of all its friends after answers about "phone"."""
     circles = find_circles(CLUBS)
-    model = latent_model(CLUBS, circles, friend_features(CLUBS, circles).values, prior, ("phone", "city"), [])
+    model = latent_prior(CLUBS, circles, friend_features(CLUBS, circles).values, prior, ("phone", "city"), []).of()
     rows = np.arange(len(answers))
     seen = Observations(rows, np.zeros(len(rows), np.intp), np.array(answers, float), np.zeros(len(rows)), np.ones(len(rows)))
     return model, *predict(model, condition(model, seen), np.arange(6))
