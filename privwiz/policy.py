@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.audiences import Group, audiences_document
-from privwiz.decisions import STATED, Change, Decision, PolicyDiff, decide, threshold
+from privwiz.decisions import DECIDED, STATED, Change, Decision, PolicyDiff, decide, decide_numbers, threshold
 from privwiz.errors import DataError, UnknownFriend, UnknownItem
 from privwiz.files import FilePath
 from privwiz.items import ProfileItem, profile_items
@@ -129,6 +129,13 @@ class Policy:
         return Policy, (self.ego, self.items, self.friends, self.probability, self.stated, self.reason_table, self.names)
 
     @cached_property
+    def numbers(self) -> npt.NDArray[np.int8]:
+        """The decision of every cell as its position in `privwiz.decisions.DECIDED`: shape (J, n), read-only."""
+        numbers = decide_numbers(self.items, self.probability, self.stated)
+        numbers.setflags(write=False)
+        return numbers
+
+    @cached_property
     def decisions(self) -> npt.NDArray[np.object_]:
         """`Decision` of every cell: object array of shape (J, n), read-only."""
         decisions = decide(self.items, self.probability, self.stated)
@@ -138,7 +145,7 @@ class Policy:
     @cached_property
     def shown(self) -> npt.NDArray[np.bool_]:
         """What is enforced: bool array of shape (J, n), True exactly where the decision is `Decision.ALLOW`; read-only."""
-        shown = np.asarray(self.decisions == Decision.ALLOW, dtype=bool)
+        shown = np.asarray(self.numbers == DECIDED.index(Decision.ALLOW))
         shown.setflags(write=False)
         return shown
 

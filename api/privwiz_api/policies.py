@@ -2,14 +2,14 @@
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice, product
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from privwiz.decisions import STATED, Decision, PolicyDiff
+from privwiz.decisions import DECIDED, STATED, Decision, PolicyDiff
 from privwiz.export import policy_columns
 from privwiz.policy import Policy
 from privwiz.reasons import Reason
@@ -17,6 +17,8 @@ from privwiz_api.service import encode
 from privwiz_api.states import State
 
 __all__ = ["accepted_policy", "cell", "cells", "diff", "explanation", "export", "preview", "write_policy"]
+
+_ASK, _ALLOW = DECIDED.index(Decision.ASK), DECIDED.index(Decision.ALLOW)
 
 
 def cell(state: State, item: str, friend: str) -> dict[str, Any]:
@@ -50,14 +52,17 @@ def cells(
 
 def write_policy(state: State) -> bytes:
     """Write the whole policy."""
-    policy, in_force = state.policy, state.in_force
-    friends = policy.friends
+    policy, friends = state.policy, state.policy.friends
+
+    def those(said: npt.NDArray[np.bool_]) -> list[str]:
+        return [friends[i] for i in np.flatnonzero(said).tolist()]
+
     items = [
         {
             "item": item.id,
-            "in_force": [friend for friend in friends if in_force[item.id, friend] == Decision.ALLOW],
-            "suggested": policy.allowed(item.id),
-            "ask": [friend for friend, said in zip(friends, policy.decisions[j].tolist(), strict=True) if said == Decision.ASK],
+            "in_force": those(state.enforced[j] == _ALLOW),
+            "suggested": those(policy.numbers[j] == _ALLOW),
+            "ask": those(policy.numbers[j] == _ASK),
         }
         for j, item in enumerate(policy.items)
     ]
@@ -110,8 +115,7 @@ def diff(state: State) -> dict[str, Any]:
 def accepted_policy(state: State) -> Policy:
     """Return what is in force as a policy: every cell is the user's own decision, and what waits for one is denied."""
     suggested, items = state.policy, state.items
-    shown = np.array([state.in_force[item.id, friend] == Decision.ALLOW for item in items for friend in suggested.friends], bool)
-    shown = shown.reshape(len(items), len(suggested.friends))
+    shown = state.enforced == _ALLOW
     stated = np.where(shown, STATED["allow"], STATED["deny"]).astype(np.int8)
 
     def reasons(item: int, friend: int) -> Reason:
@@ -141,13 +145,10 @@ def export(state: State, form: str, of: str, language: str) -> tuple[bytes, str]
 
 def _pending(state: State) -> dict[str, int]:
     """Return the counts of `diff`, without the difference itself: a policy is read far more often."""
-    in_force = state.in_force
-    changes = Counter((in_force[cell], after) for cell, after in state.policy.table().items())
-    return {
-        "shown": sum(n for (before, after), n in changes.items() if before != after == Decision.ALLOW),
-        "hidden": sum(n for (before, after), n in changes.items() if after != before == Decision.ALLOW),
-        "asked": sum(n for (before, after), n in changes.items() if before != after == Decision.ASK),
-    }
+    before, after = state.enforced, state.policy.numbers
+    changed = before != after
+    parts = {"shown": after == _ALLOW, "hidden": before == _ALLOW, "asked": after == _ASK}
+    return {name: int((changed & part).sum()) for name, part in parts.items()}
 
 
 def _difference(state: State) -> PolicyDiff:

@@ -12,10 +12,12 @@ from functools import cache, cached_property
 from importlib import metadata
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, select
 
 from privwiz.answers import Entry
-from privwiz.decisions import Decision
+from privwiz.decisions import DECIDED, Decision
 from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz.prior import Prior
@@ -160,15 +162,25 @@ class State:
         """What is enforced, for every item and friend: what was accepted while both were there, else deny."""
         if self.stored is None:
             return {}
-        accepted = self.standing[-1] if self.standing else None
-        friends, items = self.stored.since, self.catalogue.since
         return {
-            (item.id, friend): accepted.decisions.get((item.id, friend), Decision.DENY)
-            if accepted is not None and items[item.id] <= accepted.catalogue and friends[friend] <= accepted.revision
-            else Decision.DENY
-            for item in self.items
-            for friend in self.stored.network.friends
+            (item.id, friend): DECIDED[number]
+            for item, row in zip(self.items, self.enforced.tolist(), strict=True)
+            for friend, number in zip(self.stored.network.friends, row, strict=True)
         }
+
+    @cached_property
+    def enforced(self) -> npt.NDArray[np.int8]:
+        """The same in numbers: positions in `privwiz.decisions.DECIDED`, shape (J, n)."""
+        friends = () if self.stored is None else self.stored.network.friends
+        numbers = np.full((len(self.items), len(friends)), DECIDED.index(Decision.DENY), np.int8)
+        if self.stored is not None and self.standing:
+            accepted, items, since = self.standing[-1], self.catalogue.since, self.stored.since
+            row = {item.id: j for j, item in enumerate(self.items) if items[item.id] <= accepted.catalogue}
+            column = {friend: i for i, friend in enumerate(friends) if since[friend] <= accepted.revision}
+            for (item, friend), decision in accepted.decisions.items():
+                if item in row and friend in column:
+                    numbers[row[item], column[friend]] = DECIDED.index(decision)
+        return numbers
 
 
 @cache
