@@ -83,7 +83,7 @@ class Database:
 
     def _open(self) -> Engine:
         if not self.is_sqlite:
-            options = "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+            options = f"-c statement_timeout=30000 -c lock_timeout={_BUSY_MILLISECONDS} -c timezone=UTC"
             return create_engine(
                 self.url,
                 pool_size=8,
