@@ -2,17 +2,27 @@
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.communities import Labels, best_community, canonical_labels, join_alike, leiden, louvain, match_groups
+from privwiz.communities import (
+    MIN_SIZE,
+    Labels,
+    best_community,
+    canonical_labels,
+    community_members,
+    join_alike,
+    leiden,
+    louvain,
+)
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.graphs import EgoNetwork
 from privwiz.naming import PERSONAL_FIELDS, CircleName, attribute_holders, circle_names, field_text
+from privwiz.succession import corrected_groups, keep_corrections, start_from, still_dismissed
 from privwiz.words import check_language
 
 __all__ = [
@@ -26,12 +36,8 @@ __all__ = [
     "assign_friend",
     "attribute_circles",
     "check_resolutions",
-    "community_members",
     "find_circles",
 ]
-
-MIN_SIZE = 3
-"""Communities of fewer friends are no circles."""
 
 RESOLUTIONS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """From a few large circles to many small ones."""
@@ -318,15 +324,15 @@ def find_circles(
     """
     gammas = check_resolutions(resolutions)
     if method == "leiden":
-        labels = leiden(network, gammas, seed, None if previous is None else _start(network, gammas, previous))
+        labels = leiden(network, gammas, seed, None if previous is None else start_from(network, gammas, previous))
     elif method == "networkx":
         labels = louvain(network, gammas, seed)
     else:
         raise DataError(f"method {method!r} is not known; use 'leiden' or 'networkx'")
     if previous is None:
         return assemble(network, gammas, labels, [{} for _ in gammas])
-    labels, kept = _keep_corrections(network, gammas, labels, previous)
-    dismissed = _dismissed_still(network, gammas, previous)
+    labels, kept = keep_corrections(network, gammas, labels, previous)
+    dismissed = still_dismissed(network, gammas, previous)
     return assemble(network, gammas, labels, kept, previous.last_id, dismissed)
 
 
@@ -365,7 +371,7 @@ def assign_friend(circles: Circles, network: EgoNetwork, friend: str) -> Circles
         community = best_community(network, place, level, gamma)
         level[place] = alone if community < 0 else community
     kept = [dict(enumerate(circles.communities(k))) for k in range(len(labels))]
-    join_alike(labels, place, _corrected_groups(kept), alone)
+    join_alike(labels, place, corrected_groups(kept), alone)
     return assemble(network, circles.resolutions, labels, kept, circles.last_id, circles.dismissed, keep_names=True)
 
 
@@ -416,29 +422,6 @@ def check_resolutions(resolutions: Sequence[float]) -> tuple[float, ...]:
     return gammas
 
 
-def community_members(level: Labels) -> list[npt.NDArray[np.intp]]:
-    """Return the positions of the members of each community that is large enough to be a circle, community 0 first.
-
-    >>> [group.tolist() for group in community_members(np.array([1, 0, 0, 2, 0, 1, 1], dtype=np.int32))]
-    [[1, 2, 4], [0, 5, 6]]
-    """
-    sizes = np.bincount(level)
-    ends = np.cumsum(sizes[sizes >= MIN_SIZE])
-    return np.split(np.argsort(level, kind="stable")[: ends[-1]], ends[:-1]) if len(ends) else []
-
-
-def _start(network: EgoNetwork, resolutions: Sequence[float], previous: Circles) -> Labels:
-    """Each friend's community in ``previous``; who or whatever level is new starts alone."""
-    start = np.tile(-1 - np.arange(network.n, dtype=np.int32), (len(resolutions), 1))
-    position = {friend: i for i, friend in enumerate(previous.friends)}
-    pairs = [(i, position[friend]) for i, friend in enumerate(network.friends) if friend in position]
-    here, there = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
-    for k, gamma in enumerate(resolutions):
-        if gamma in previous.resolutions:
-            start[k, here] = previous.labels[previous.resolutions.index(gamma), there]
-    return start
-
-
 def alike(some: Collection[str], others: Collection[str]) -> bool:
     """Whether more than half of all who are in either group are in both.
 
@@ -446,79 +429,6 @@ def alike(some: Collection[str], others: Collection[str]) -> bool:
     (True, False)
     """
     return 2 * len(set(some) & set(others)) > len({*some, *others})
-
-
-def _keep_corrections(
-    network: EgoNetwork, resolutions: Sequence[float], found: Labels, previous: Circles
-) -> tuple[Labels, list[dict[int, Circle]]]:
-    """Put the circles that the user has corrected in the place of what was found.
-
-    Return the communities that result, and for each level which of them continues which old circle.
-    """
-    n, here = network.n, set(network.friends)
-    labels = found.copy()
-    kept: list[dict[int, Circle]] = [{} for _ in resolutions]
-    for number, circle in enumerate((circle for circle in previous if circle.corrected), start=2 * n):
-        gamma, members = (
-            previous.resolutions[circle.level],
-            [network.index(friend) for friend in circle.members if friend in here],
-        )
-        if gamma in resolutions and members:
-            kept[resolutions.index(gamma)][number] = circle
-            labels[resolutions.index(gamma), members] = number
-    if groups := _corrected_groups(kept):
-        for i in (network.index(friend) for friend in network.friends if friend not in set(previous.friends)):
-            for level, gamma in zip(labels, resolutions, strict=True):
-                community = best_community(network, i, level, gamma)
-                level[i] = community if community >= 2 * n else level[i]
-            join_alike(labels, i, groups, n + i)
-    numbered = np.array([canonical_labels(level) for level in labels], dtype=np.int32).reshape(labels.shape)
-    successors = [
-        {int(number[level == raw][0]): circle for raw, circle in old.items()}
-        for level, number, old in zip(labels, numbered, kept, strict=True)
-    ]
-    for taken, others in zip(successors, _successors(network, resolutions, numbered, successors, previous), strict=True):
-        taken.update(others)
-    return numbered, successors
-
-
-def _corrected_groups(kept: Sequence[Mapping[int, Circle]]) -> list[dict[int, int]]:
-    """Return for each group of people that the user has corrected its community on each level where it stands.
-
-    ``kept`` says for each level which community is which circle. Groups on a coarse level come first.
-    """
-    groups: dict[tuple[str, ...], dict[int, int]] = {}
-    for k, level in enumerate(kept):
-        for community, circle in level.items():
-            if circle.corrected:
-                groups.setdefault(circle.members, {})[k] = community
-    return list(groups.values())
-
-
-def _dismissed_still(network: EgoNetwork, resolutions: Sequence[float], previous: Circles) -> tuple[Circle, ...]:
-    """Return the dismissed circles, less the friends who are gone, on the levels of today."""
-    here = set(network.friends)
-    return tuple(
-        replace(circle, level=resolutions.index(gamma), members=tuple(friend for friend in circle.members if friend in here))
-        for circle in previous.dismissed
-        if (gamma := previous.resolutions[circle.level]) in resolutions and len(here.intersection(circle.members)) >= MIN_SIZE
-    )
-
-
-def _successors(
-    network: EgoNetwork, resolutions: Sequence[float], labels: Labels, taken: Sequence[Collection[int]], previous: Circles
-) -> list[dict[int, Circle]]:
-    """Return for each level which of its communities, but those ``taken``, continues which old circle."""
-    position = {friend: i for i, friend in enumerate(dict.fromkeys((*network.friends, *previous.friends)))}
-    nobody = np.zeros(0, np.intp)
-    successors = []
-    for gamma, level, corrected in zip(resolutions, labels, taken, strict=True):
-        old = previous.level(previous.resolutions.index(gamma)) if gamma in previous.resolutions else ()
-        members = [np.array([position[friend] for friend in circle.members]) for circle in old]
-        new = [nobody if c in corrected else group for c, group in enumerate(community_members(level))]
-        pairs = match_groups(members, new, len(position))
-        successors.append({number: old[k] for number, k in pairs.items()})
-    return successors
 
 
 def assemble(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from privwiz.circles import MIN_SIZE, Circle, Circles, check_resolutions, community_members
-from privwiz.communities import Labels, canonical_labels
+from privwiz.circles import MIN_SIZE, Circle, Circles, check_resolutions
+from privwiz.communities import Labels, canonical_labels, community_members
 from privwiz.errors import DataError
 from privwiz.strict_json import expect
 

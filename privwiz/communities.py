@@ -12,10 +12,24 @@ import numpy.typing as npt
 
 from privwiz.graphs import EgoNetwork
 
-__all__ = ["Labels", "best_community", "canonical_labels", "igraph_random", "join_alike", "leiden", "louvain", "match_groups"]
+__all__ = [
+    "MIN_SIZE",
+    "Labels",
+    "best_community",
+    "canonical_labels",
+    "community_members",
+    "igraph_random",
+    "join_alike",
+    "leiden",
+    "louvain",
+    "match_groups",
+]
 
 Labels: TypeAlias = npt.NDArray[np.int32]
 Ints: TypeAlias = npt.NDArray[np.intp]
+
+MIN_SIZE = 3
+"""Communities of fewer friends are no circles."""
 
 MIN_JACCARD = 0.1
 """A community continues an old one only if they overlap by at least this much."""
@@ -95,6 +109,17 @@ def canonical_labels(labels: npt.NDArray[np.integer]) -> Labels:
     rank[np.lexsort((first, -size))] = np.arange(n)
     renumbered: Labels = rank[labels]
     return renumbered
+
+
+def community_members(level: Labels) -> list[npt.NDArray[np.intp]]:
+    """Return the positions of the members of each community that is large enough to be a circle, community 0 first.
+
+    >>> [group.tolist() for group in community_members(np.array([1, 0, 0, 2, 0, 1, 1], dtype=np.int32))]
+    [[1, 2, 4], [0, 5, 6]]
+    """
+    sizes = np.bincount(level)
+    ends = np.cumsum(sizes[sizes >= MIN_SIZE])
+    return np.split(np.argsort(level, kind="stable")[: ends[-1]], ends[:-1]) if len(ends) else []
 
 
 def match_groups(old: Sequence[Ints], new: Sequence[Ints], n: int) -> dict[int, int]:
