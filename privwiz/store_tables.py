@@ -21,7 +21,7 @@ _PEOPLE = 1024
 def write_store_tables(store: NetworkStore, folder: Path) -> None:
     """Write ``edges.parquet``, ``profiles.parquet`` and ``answers.parquet``; a store built from them is the same.
 
-    Who has no tie at all is not in it. Equal networks give equal files, in whatever order the rows came that they were built from.
+    Who has no tie at all is not in it. Equal networks give equal files, in whatever order their rows came.
     """
     _, pq = pyarrow("writing Parquet")
     for name, columns in _TABLES.items():

@@ -8,9 +8,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from privwiz.errors import DataError
 from privwiz_api.database import Database
 
-__all__ = ["is_current", "migrate", "migrate_back"]
+__all__ = ["is_current", "migrate", "migrate_back", "prepare"]
 
 
 def migrate(database: Database) -> None:
@@ -23,6 +24,20 @@ def migrate_back(database: Database, revision: str) -> None:
     """Bring the tables back to an earlier form; ``"base"`` takes them away, with all that is in them."""
     with database.write("migrate") as connection:
         command.downgrade(_config(connection), revision)
+
+
+def prepare(database: Database) -> None:
+    """Bring the embedded database up to date; a server's is the operator's to migrate.
+
+    Raises
+    ------
+    DataError
+        If a server's database has other tables than this version needs.
+    """
+    if database.is_sqlite:
+        migrate(database)
+    elif not is_current(database):
+        raise DataError("the database has other tables than this version needs; run `privwiz migrate` first")
 
 
 def is_current(database: Database) -> bool:
