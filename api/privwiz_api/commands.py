@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,10 +162,8 @@ def dump(database: str | None, tenant: str, users: str | None, out: str) -> None
     if isinstance(named, int):
         raise DataError(f"--users {named} draws users by chance; give a table")
     line = ProgressLine(interactive=sys.stderr.isatty())
-    source = Database(_settings(database, tenant).database_url)
-    with database_errors():
+    with database_errors(), closing(Database(_settings(database, tenant).database_url)) as source:
         done = dump_tenant(source, tenant, out, line, named)
-    source.close()
     line.end()
     click.echo(
         f"{done.whole + done.partial:,} users dumped, the tables say all of {done.whole:,}; {out}/partial.csv has the others"

@@ -24,6 +24,7 @@ from privwiz.tables import pyarrow, write_table
 from privwiz_api.cells import as_cells
 from privwiz_api.database import Database
 from privwiz_api.documents import StoredNetwork, read_entry
+from privwiz_api.migrate import check_current
 from privwiz_api.states import read_catalogue
 from privwiz_api.tables import acceptances, answers, networks, users
 
@@ -110,6 +111,7 @@ def dump_tenant(
     with new_folder(out) as folder:
         work = folder / "work"
         work.mkdir()
+        check_current(database)
         with database.read() as connection:
             items = read_catalogue(connection, tenant).items
             tied = _write_rows(work, connection, tenant, named, items, watcher)
@@ -240,7 +242,7 @@ def _values(stored: StoredNetwork, user: str) -> tuple[list[str], list[str], lis
 
 def _judge(folder: Path, path: Path, store: NetworkStore, named: Sequence[str] | None, watcher: Watcher) -> Dump:
     """Tell the users of whom the tables say all from the others, and write down who they are."""
-    _, pq = pyarrow("dumping users")
+    pa, pq = pyarrow("dumping users")
     found = pq.read_table(path).sort_by("user")
     whole: list[int] = []
     partial = [(user, STRANGER) for user in sorted(set(named or ()).difference(found["user"].to_pylist()))]
@@ -253,7 +255,7 @@ def _judge(folder: Path, path: Path, store: NetworkStore, named: Sequence[str] |
             whole.append(number)
         watcher.progress(number + 1, len(found))
     with writing(folder / "users.parquet") as file:
-        pq.write_table(found.take(whole).select(["user", "friends", "answers"]), file, compression="zstd")
+        pq.write_table(found.select(["user", "friends", "answers"]).take(pa.array(whole, pa.int64())), file, compression="zstd")
     write_table(folder / "partial.csv", {"user": [user for user, _ in partial], "reason": [reason for _, reason in partial]})
     return Dump(
         len(whole),

@@ -4,6 +4,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -195,10 +196,9 @@ def _cells(part: Path) -> Iterator[tuple[str, str, str, str]]:
 
 def _check_service(settings: Settings, tenant: str, run: _Run, source: str) -> None:
     """Check that the service's tables are there, and that run and service are about the same items."""
-    database = Database(settings.database_url)
-    prepare(database)
-    catalogue = States(database, Load(1, settings.patience), 1, 1).catalogue(tenant)
-    database.close()
+    with closing(Database(settings.database_url)) as database:
+        prepare(database)
+        catalogue = States(database, Load(1, settings.patience), 1, 1).catalogue(tenant)
     first = next((cells for part in run.parts for _, cells in _policies(part)), None)
     known, found = [item.id for item in catalogue.items], list(dict.fromkeys(item for item, _ in first or ()))
     if first is not None and set(known) != set(found):
@@ -213,9 +213,8 @@ def _start(job: _Job) -> Work:
     loader = _Loader(job, NetworkStore(job.folder / "store"), states, Changes(database, states, load, job.settings.webhooks))
 
     def work(part: int) -> Counter[str]:
-        with database_errors():
+        with database_errors(), closing(database):
             rows = [(user, *loader.load(user, decisions)) for user, decisions in _policies(job.parts[part])]
-        database.close()
         columns = {name: [row[k] for row in rows] for k, name in enumerate(("user", "status", "reason"))}
         write_table(job.folder / "users" / f"part-{part:06}.parquet", columns)
         return Counter(row[1] for row in rows)
@@ -237,8 +236,9 @@ class _Loader:
         try:
             return self._load(user, decisions)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            reason = f"the service does not take {'.'.join(map(str, first['loc']))!r}: {first['msg']}"
+            # Of a value that may be of several kinds each is told; the deepest is the kind that it has.
+            wrong = max(error.errors(include_url=False, include_input=False), key=lambda one: len(one["loc"]))
+            reason = f"the service does not take {'.'.join(map(str, wrong['loc']))!r}: {wrong['msg']}"
         except Problem as problem:
             reason = problem.title
         except PrivwizError as error:
@@ -261,7 +261,7 @@ class _Loader:
         known = self.states.current(tenant, user)
         if known is not None:
             differs = _differs(known, network, log)
-            return ("kept", f"has another {' and other '.join(differs)}") if differs else ("present", "")
+            return ("kept", f"has {' and '.join(differs)}") if differs else ("present", "")
 
         def plan(state: State | None) -> Change:
             if state is not None:
@@ -295,7 +295,7 @@ def _differs(state: State, network: EgoNetwork, log: Sequence[Entry]) -> list[st
     mine = as_cells(state.log, state.items, () if stored is None else stored.friends).decisions
     theirs = as_cells(log, state.items, network.friends).decisions
     other_network = stored is None or network_fingerprint(stored) != network_fingerprint(network)
-    return [*(["network"] if other_network else []), *(["answers"] if mine != theirs else [])]
+    return [*(["another network"] if other_network else []), *(["other answers"] if mine != theirs else [])]
 
 
 def _with_status(folder: Path, status: str) -> Iterator[tuple[str, str]]:

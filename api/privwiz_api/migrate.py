@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from privwiz.errors import DataError
 from privwiz_api.database import Database
 
-__all__ = ["is_current", "migrate", "migrate_back", "prepare"]
+__all__ = ["check_current", "is_current", "migrate", "migrate_back", "prepare"]
 
 
 def migrate(database: Database) -> None:
@@ -27,16 +27,25 @@ def migrate_back(database: Database, revision: str) -> None:
 
 
 def prepare(database: Database) -> None:
-    """Bring the embedded database up to date; a server's is the operator's to migrate.
+    """Bring the embedded database up to date; a server's is the operator's to migrate, and is checked."""
+    if database.is_sqlite:
+        migrate(database)
+    else:
+        check_current(database)
+
+
+def check_current(database: Database) -> None:
+    """Check that the tables are those of this version, and make nothing.
 
     Raises
     ------
     DataError
-        If a server's database has other tables than this version needs.
+        If they are others, or the embedded database is not there.
     """
-    if database.is_sqlite:
-        migrate(database)
-    elif not is_current(database):
+    path = database.url.database
+    if database.is_sqlite and not Path(path or "").exists():
+        raise DataError("there is no such database; check the path", source=path)
+    if not is_current(database):
         raise DataError("the database has other tables than this version needs; run `privwiz migrate` first")
 
 
