@@ -28,6 +28,7 @@ from privwiz.workers import Work, run_tasks
 
 __all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many"]
 
+_KEPT = "what is done is kept: mend it and go on with --resume"
 _STRANGER = "is not in the graph"
 
 
@@ -175,14 +176,13 @@ def label_many(
             watcher.progress(done, total)
         report = _finish(folder, parts, time.monotonic() - started, resources.workers)
         folder.rename(out)
-    except PrivwizError:
+    except PrivwizError as error:
         if not (folder / "chosen.npy").exists():
             shutil.rmtree(folder)  # A table that cannot be used: there is nothing to go on with.
-        raise
+            raise
+        raise DataError(f"{error}; {_KEPT}") from None
     except OSError as error:
-        raise DataError(
-            f"{error.strerror or error}; what is done is kept: mend it and go on with --resume", source=str(out)
-        ) from None
+        raise DataError(f"{error.strerror or error}; {_KEPT}", source=str(out)) from None
     return BatchRun(Path(out), report)
 
 

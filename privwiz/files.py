@@ -1,5 +1,6 @@
 """Files: opened, decoded and replaced the same way everywhere, with every failure told as a `DataError`."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -29,6 +30,8 @@ FilePath: TypeAlias = str | os.PathLike[str]
 
 STANDARD = "-"
 """The path that means standard input or standard output."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _BEGUN = ".begun"
 """The file that tells a folder which `new_folder` began from one that somebody else made."""
@@ -200,6 +203,8 @@ def _data_error(error: OSError, path: FilePath) -> DataError:
         what = "no such file; check the path"
     elif isinstance(error, IsADirectoryError):
         what = "a directory; give a file"
+    elif error.errno in _FULL:
+        what = f"{error.strerror}; make room for it"
     else:
         what = f"{error.strerror or error}; check the path and its permissions"
     return DataError(what, source=os.fspath(path))
