@@ -30,7 +30,7 @@ from privwiz_api.client import Client
 from privwiz_api.dump import Dump, dump_tenant
 from privwiz_api.imports import ImportInput, import_run
 from privwiz_api.migrate import migrate
-from privwiz_api.settings import Webhook
+from privwiz_api.settings import Settings, Webhook
 from privwiz_api.tables import acceptances, answers, audit, networks, outbox, users
 
 ANSWERS = ("user", "item", "friend", "decision")
@@ -136,10 +136,10 @@ def test_the_service_suggests_what_the_run_says(backend, town, tmp_path, layout)
     assert {row["status"] for row in pq.read_table(tmp_path / "out" / "users").to_pylist()} == {"loaded"}
 
 
-def test_a_loaded_user_is_one_whom_the_backend_made(app, backend, town, tmp_path):
+def test_a_loaded_user_is_one_whom_the_backend_made(app, backend, backend_of, town, tmp_path):
     """Network, answers and versions are those of a backend's PUT and POST; the audit log has one entry for the whole user."""
     load(backend, town, tmp_path / "out")
-    other = type(backend)(app)
+    other = backend_of(app)
     user = min(policies(town / "run"))
     assert other("PUT", f"/v1/users/{user}/network", backend("GET", f"/v1/users/{user}/network").json).status_code == 201
     said = backend("GET", f"/v1/users/{user}/export").json["answers"]
@@ -159,11 +159,11 @@ def test_a_loaded_user_is_one_whom_the_backend_made(app, backend, town, tmp_path
     assert all("'actor': 'backend:import', 'action': 'user.import', 'revision': 2" in row for row in mine["audit"])
 
 
-def test_webhooks_hear_that_friends_joined_and_nothing_else(settings, another, backend, town, tmp_path):
+def test_webhooks_hear_that_friends_joined_and_nothing_else(settings, another, backend, backend_of, town, tmp_path):
     """Each loaded user is one `suggestion.pending`, as after PUT; nothing came into force, so no `policy.changed`."""
     hooks = {backend.tenant: Webhook("https://sns.example/hook", "what the tenant and this service share")}
     app = another(replace(settings, webhooks=hooks))
-    hooked = type(backend)(app, backend.tenant)
+    hooked = backend_of(app, backend.tenant)
     load(hooked, town, tmp_path / "out")
     load(hooked, town, tmp_path / "again")
     heard = rows(hooked)["outbox"]
@@ -333,7 +333,7 @@ KILLS = int(os.environ.get("PRIVWIZ_KILLS", "3"))
 
 
 @pytest.mark.slow
-def test_a_killed_import_goes_on_to_the_same_service(database_url, app, backend, town, tmp_path):
+def test_a_killed_import_goes_on_to_the_same_service(database_url, app, backend, backend_of, town, tmp_path):
     """Killed at any point, the same command again loads those who are missing, and nobody twice or by halves.
 
     PRIVWIZ_KILLS says at how many points.
@@ -343,7 +343,7 @@ def test_a_killed_import_goes_on_to_the_same_service(database_url, app, backend,
     command = [Path(sys.executable).with_name("privwiz"), "import", *options(town, database_url, "")]
     place = command.index("--tenant") + 1
     for kill in range(KILLS):
-        killed = type(backend)(app)
+        killed = backend_of(app)
         command[place] = killed.tenant
         out = tmp_path / f"out{kill}"
         with subprocess.Popen(
@@ -381,6 +381,40 @@ def test_an_interrupted_import_leaves_quietly(database_url, app, backend, town, 
     assert list(tmp_path.iterdir()) == []
 
 
+def limited(kilobytes, *words):
+    """Run a command that may write no file larger than this; return it when it has ended."""
+    script = f'trap "" XFSZ; ulimit -f {kilobytes}; exec "$@"'
+    command = ["bash", "-c", script, "bash", Path(sys.executable).with_name("privwiz"), *words]
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_is_told_and_loads_nobody_by_halves(another, backend_of, town, tmp_path):
+    """Where the system takes no more bytes, both commands end with the reason and leave no folder; with room again they go on."""
+    url = f"sqlite:///{tmp_path}/own.db"
+    own = backend_of(another(Settings(database_url=url)), "town")
+    migrate(own.app.extensions["privwiz"].database)
+    words = ["import", *options(town, url, "town"), "--out", tmp_path / "out"]
+    done = limited(200, *words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] in {
+        f"Error: the database refused ({reason}); mend it and run again"
+        for reason in ("disk I/O error", "database or disk is full")
+    }
+    there = len(rows(own)["users"])
+    assert 0 < there < 12
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("out")]
+    assert f"{12 - there} users loaded, {there} there already; " in run_command(*words)
+
+    words = ["dump", "--database", url, "--tenant", "town", "--out", tmp_path / "dump"]
+    done = limited(8, *words)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        f"Error: {tmp_path}/dump: File too large; mend it and run again",
+    )
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("dump")]
+    assert "12 users dumped, the tables say all of 12; " in run_command(*words)
+
+
 def test_a_run_over_the_dump_is_the_run_that_was_loaded(backend, town, tmp_path):
     """Loaded and dumped, users have the same fingerprints, so nobody is labelled again, and labelled anew the same policies."""
     load(backend, town, tmp_path / "out")
@@ -396,13 +430,12 @@ def test_a_run_over_the_dump_is_the_run_that_was_loaded(backend, town, tmp_path)
     assert policies(label(tmp_path / "dump", tmp_path / "again")) == policies(town / "run")
 
 
-def test_a_dump_is_the_same_whatever_the_database(postgres, another, settings, backend, town, tmp_path):
+def test_a_dump_is_the_same_whatever_the_database(postgres, another, backend_of, town, tmp_path):
     """Users are written in the order of their ids, each row once: on both databases, page by page, the same bytes."""
     tables = {}
     for name, url in (("sqlite", f"sqlite:///{tmp_path}/own.db"), ("postgresql", postgres.url)):
-        app = another(replace(settings, database_url=url))
-        migrate(app.extensions["privwiz"].database)
-        own = type(backend)(app)
+        own = backend_of(another(Settings(database_url=url)))
+        migrate(own.app.extensions["privwiz"].database)
         load(own, town, tmp_path / f"{name}-out")
         dumped(own, tmp_path / name)
         tables[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
