@@ -258,20 +258,27 @@ class _Loader:
             raise DataError(f"{self.store.degree(person)} friends; the service takes {MAX_FRIENDS} at most")
         network = self.store.ego_network(person)
         log, _ = case_log(network, self.store.said(person), self.states.catalogue(tenant).items)
-        known = self.states.current(tenant, user)
-        if known is not None:
-            differs = _differs(known, network, log)
-            return ("kept", f"has {' and '.join(differs)}") if differs else ("present", "")
+        request = Request(caller=self.job.caller, user=user, id=self.job.request, action="user.import", key=None, digest="")
 
         def plan(state: State | None) -> Change:
             if state is not None:
-                raise Problem(409, "changed", "somebody else made this user meanwhile, who stays as it is")
+                raise _There(state)
             return _made(self.states, tenant, user, network, log, decisions)
 
-        self.changes.make(
-            Request(caller=self.job.caller, user=user, id=self.job.request, action="user.import", key=None, digest=""), plan
-        )
+        try:
+            self.changes.make(request, plan)
+        except _There as there:
+            differs = _differs(there.state, network, log)
+            return ("kept", f"has {' and '.join(differs)}") if differs else ("present", "")
         return "loaded", ""
+
+
+class _There(Exception):
+    """The service has the user."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state.user)
+        self.state = state
 
 
 def _made(states: States, tenant: str, user: str, network: EgoNetwork, log: Sequence[Entry], decisions: Decisions) -> Change:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -324,9 +325,28 @@ def test_the_commands_take_nothing_by_halves(town, tmp_path):
     text = run_command("dump", "--database", url, "--tenant", "town", "--out", tmp_path / "out", code=1)
     assert text == f"Error: {tmp_path}/none.db: there is no such database; check the path\n"
     assert list(tmp_path.iterdir()) == []
+    run_command("migrate", DATABASE_URL=url)
+    text = run_command("dump", "--database", url, "--tenant", "town", "--out", tmp_path / "out", code=1)
+    assert text.splitlines()[-1] == "Error: tenant 'town' has no user with friends here; nobody can be labelled"
     (tmp_path / "out").mkdir()
     text = run_command("import", *options(town, url, "town"), "--out", tmp_path / "out", code=1)
     assert text == f"Error: {tmp_path}/out: is there already; name a folder that is not\n"
+
+
+def test_two_imports_at_once_load_everybody_once(backend, town, tmp_path):
+    """Whoever comes first makes a user, the other finds it there; the service is as after one import."""
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(load, backend, town, tmp_path / name) for name in ("one", "two")]
+    outcomes = [run.result().outcomes for run in done]
+    assert sum(counts["loaded"] for counts in outcomes) == sum(counts["present"] for counts in outcomes) == 12
+    assert {name: len(found) for name, found in rows(backend).items()} == {
+        "users": 12,
+        "networks": 12,
+        "answers": len(read_table(town / "answers.parquet", ANSWERS)),
+        "acceptances": 0,
+        "audit": 12,
+        "outbox": 0,
+    }
 
 
 KILLS = int(os.environ.get("PRIVWIZ_KILLS", "3"))
