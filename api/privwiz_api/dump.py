@@ -96,7 +96,7 @@ def dump_tenant(
         A folder that is not there yet.
     watcher : Watcher
     named : sequence of str, optional
-        Whom to dump; everybody unless given.
+        Whom to dump, each once; everybody unless given.
     memory : int
         As `privwiz.store_builder.build_store` takes it.
 
@@ -186,19 +186,15 @@ def _write_rows(
 def _read_users(connection: Connection, tenant: str, named: Sequence[str] | None) -> Iterator[_User]:
     """Read users a page at a time, so that memory does not grow with their number."""
     heads = select(users.c.id, users.c.network_revision).where(users.c.tenant == tenant).order_by(users.c.id)
-    wanted, last = sorted(set(named or ())), ""
-    while True:
-        if named is None:
-            page = connection.execute(heads.where(users.c.id > last).limit(_PAGE)).all()
-        elif wanted:
-            page = connection.execute(heads.where(users.c.id.in_(wanted[:_PAGE]))).all()
-            wanted = wanted[_PAGE:]
-        else:
-            return
-        if named is None and not page:
-            return
+    if named is not None:
+        for start in range(0, len(named), _PAGE):
+            page = connection.execute(heads.where(users.c.id.in_(named[start : start + _PAGE]))).all()
+            yield from _read_page(connection, tenant, {row.id: row.network_revision for row in page})
+        return
+    last = ""
+    while page := connection.execute(heads.where(users.c.id > last).limit(_PAGE)).all():
         yield from _read_page(connection, tenant, {row.id: row.network_revision for row in page})
-        last = page[-1].id if page else last
+        last = page[-1].id
 
 
 def _read_page(connection: Connection, tenant: str, revisions: Mapping[str, int]) -> Iterator[_User]:

@@ -69,7 +69,8 @@ def label(tables, out, **options):
     """Label the users of the tables in a folder."""
     edges, profiles, said = (tables / f"{name}.parquet" for name in TABLES)
     given = BatchInput(edges, said, profiles, **{name: options.pop(name) for name in ("users", "since") if name in options})
-    return label_many(given, out, Labelling(CATALOGUE, Prior.default()), resources=Resources(1, 5), **options).folder
+    labelling = Labelling(options.pop("items", CATALOGUE), Prior.default())
+    return label_many(given, out, labelling, resources=Resources(1, 5), **options).folder
 
 
 def policies(folder):
@@ -308,6 +309,29 @@ def test_a_run_about_other_items_is_refused(app, settings, town, tmp_path, backe
         load(backend, town, tmp_path / "out", run=tmp_path)
 
 
+def test_items_of_the_tenants_own_go_round(app, backend, backend_of, town, tmp_path):
+    """The catalogue is dumped as it is; a run over it is loaded where the catalogue is the same, and not where it allows more."""
+    items = [
+        {"id": "phone", "en": "phone", "zh": "电话", "sensitivity": 0.9, "cost_ratio": 2.5},
+        {"id": "shoes", "en": "shoe size", "zh": "鞋码", "cost_ratio": 1.25},
+    ]
+    tenants = {"same": items, "strict": [items[0], {**items[1], "cost_ratio": 900}]}
+    assert backend.as_admin()("PUT", "/v1/items", {"items": items}).status_code == 200
+    user, policy = min(policies(town / "run").items())
+    friends = sorted({friend for _, friend in policy})
+    network = {"friends": {friend: {} for friend in friends}, "ties": [[friends[0], friends[1]]]}
+    assert backend("PUT", f"/v1/users/{user}/network", network).status_code == 201
+    said = [{"item": "shoes", "friends": [friend], "decision": "allow"} for friend in friends[:5]]
+    assert backend("POST", f"/v1/users/{user}/answers", {"answers": said}).status_code == 200
+    dumped(backend, tmp_path / "dump")
+    run = label(tmp_path / "dump", tmp_path / "run", items=read_items(str(tmp_path / "dump" / "items.parquet")))
+    assert policies(run)[user] == suggested(backend, user)
+    for name, expected in (("same", "loaded"), ("strict", "failed")):
+        other = backend_of(app)
+        assert other.as_admin()("PUT", "/v1/items", {"items": tenants[name]}).status_code == 200
+        assert load(other, tmp_path / "dump", tmp_path / name, run).outcomes == {expected: 1}
+
+
 def test_a_database_without_tables_is_refused(own_postgres, town, tmp_path):
     """PostgreSQL is the operator's to migrate, for loading as for serving; nothing is dumped of a database without tables."""
     words = options(town, own_postgres.url, "town")
@@ -325,6 +349,8 @@ def test_the_commands_take_nothing_by_halves(town, tmp_path):
     text = run_command("dump", "--database", url, "--tenant", "town", "--out", tmp_path / "out", code=1)
     assert text == f"Error: {tmp_path}/none.db: there is no such database; check the path\n"
     assert list(tmp_path.iterdir()) == []
+    text = run_command("dump", "--database", url, "--tenant", "town", "--users", 5, "--out", tmp_path / "out", code=1)
+    assert text == "Error: --users 5 draws users by chance; give a table\n"
     run_command("migrate", DATABASE_URL=url)
     text = run_command("dump", "--database", url, "--tenant", "town", "--out", tmp_path / "out", code=1)
     assert text.splitlines()[-1] == "Error: tenant 'town' has no user with friends here; nobody can be labelled"
