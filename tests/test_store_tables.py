@@ -1,4 +1,4 @@
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privwiz.case import network_fingerprint
@@ -46,7 +46,8 @@ def unlined(answer):
     return Said(answer.item, answer.friend, answer.decision)
 
 
-ties = st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.sampled_from(["", "", "1", "2.5", "0.25"]))
+pairs = st.permutations(IDS).map(lambda order: order[:2])
+ties = st.tuples(pairs, st.sampled_from(["", "", "1", "2.5", "0.25"])).map(lambda tie: (*tie[0], tie[1]))
 values = st.tuples(st.sampled_from(IDS), st.sampled_from(["school", "name"]), st.sampled_from(["PKU", "MIT", "学校"]))
 said = st.tuples(
     st.sampled_from(IDS), st.sampled_from(["phone", "写真"]), st.sampled_from(IDS), st.sampled_from(["allow", "deny"])
@@ -58,11 +59,9 @@ def test_what_is_written_out_makes_the_same_store(tmp_path_factory, edges, profi
     """A store of the written tables has the same people, ego networks and answers; its own tables are the same files."""
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     store = stored(one, {"edges": edges, "profiles": profiles, "answers": answers})
-    tied = [user for number, user in enumerate(store.people.texts.to_pylist()) if store.degree(number)]
-    assume(tied)
     write_store_tables(store, two)
     again = built(two)
-    for user in tied:
+    for user in store.people.texts.to_pylist():
         here, there = store.people.number(user), again.people.number(user)
         assert network_fingerprint(store.ego_network(here)) == network_fingerprint(again.ego_network(there))
         assert [unlined(answer) for answer in again.said(there)] == [unlined(answer) for answer in store.said(here)]
