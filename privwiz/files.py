@@ -167,21 +167,31 @@ def new_folder(path: FilePath) -> Iterator[Path]:
     """
     check_new_folder(path)
     folder = unfinished_folder(path)
-    if folder.exists() and not (folder / _BEGUN).exists():
+    if folder.exists() and not (folder / _BEGUN).exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is in the way; delete that folder", source=os.fspath(path))
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
         folder.mkdir()
         try:
             (folder / _BEGUN).touch()
             yield folder
             folder.rename(path)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete(folder)
             raise
         (Path(path) / _BEGUN).unlink()
     except OSError as error:
         raise DataError(f"{error.strerror or error}; mend it and run again", source=os.fspath(path)) from None
+
+
+def _delete(folder: Path) -> None:
+    """Delete what `new_folder` began; what tells it from others goes last, lest a killed process leave a folder of nobody's."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _BEGUN:
+            path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _resolved(path: FilePath) -> Path:

@@ -23,6 +23,7 @@ from privwiz.commands.options import read_items
 from privwiz.community import simulate_community
 from privwiz.community_files import write_community
 from privwiz.errors import DataError
+from privwiz.files import unfinished_folder
 from privwiz.items import CATALOGUE
 from privwiz.prior import Prior
 from privwiz.tables import read_table, write_table
@@ -486,6 +487,21 @@ def test_a_dump_is_the_same_whatever_the_database(postgres, another, backend_of,
         dumped(own, tmp_path / name)
         tables[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
     assert tables["sqlite"] == tables["postgresql"]
+
+
+def test_a_killed_dump_begins_again(database_url, backend, town, tmp_path):
+    """Killed at work, a dump leaves no folder of its name; the same command again writes all of it."""
+    load(backend, town, tmp_path / "loaded")
+    words = ["dump", "--database", database_url, "--tenant", backend.tenant, "--out", tmp_path / "dump"]
+    command = [Path(sys.executable).with_name("privwiz"), *words]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not unfinished_folder(tmp_path / "dump").exists() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dump.unfinished", "loaded"]
+    assert "12 users dumped, the tables say all of 12; " in run_command(*words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dump", "loaded"]
 
 
 def test_a_dump_is_of_one_state(backend, network, tmp_path, monkeypatch):
