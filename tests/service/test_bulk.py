@@ -417,6 +417,28 @@ def wait_for_users(backend, count, process):
     pytest.fail(f"the process ended with {process.poll()} before {count} users were there")
 
 
+@pytest.mark.slow
+def test_an_import_outlives_a_killed_database(own_postgres, another, backend_of, town, tmp_path):
+    """When PostgreSQL dies, the command ends with one line; when it is back, the same command loads those who are missing."""
+    own = backend_of(another(Settings(database_url=own_postgres.url)), "town")
+    migrate(own.app.extensions["privwiz"].database)
+    words = ["import", *options(town, own_postgres.url, "town"), "--out", tmp_path / "out"]
+    command = [str(word) for word in (Path(sys.executable).with_name("privwiz"), *words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_users(own, 1, process)
+        own_postgres.process.kill()
+        own_postgres.process.wait()
+        last = process.stderr.read().splitlines()[-1]
+    assert process.returncode == 1
+    assert last.startswith("Error: the database refused (")
+    assert last.endswith("; mend it and run again")
+    own_postgres.restart()
+    own.app.extensions["privwiz"].database.close()
+    there = len(rows(own)["users"])
+    assert 0 < there < 12
+    assert f"{12 - there} users loaded, {there} there already; " in run_command(*words)
+
+
 def test_an_interrupted_import_leaves_quietly(database_url, app, backend, town, tmp_path):
     """Ctrl-C ends the command with exit code 130 and no traceback, and leaves no folder."""
     command = [Path(sys.executable).with_name("privwiz"), "import", *options(town, database_url, backend.tenant)]
