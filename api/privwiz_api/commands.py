@@ -63,17 +63,16 @@ def migrate(back_to: str | None) -> None:
       DATABASE_URL=postgresql://... privwiz migrate
       privwiz migrate --back-to 0001
     """
-    from privwiz_api.database import Database
+    from privwiz_api.database import Database, database_errors
     from privwiz_api.migrate import migrate as forward
     from privwiz_api.migrate import migrate_back
     from privwiz_api.settings import Settings
 
-    database = Database(Settings.from_environment().database_url)
-    if back_to is None:
-        forward(database)
-    else:
-        migrate_back(database, back_to)
-    database.close()
+    with database_errors(), closing(Database(Settings.from_environment().database_url)) as database:
+        if back_to is None:
+            forward(database)
+        else:
+            migrate_back(database, back_to)
     click.echo("The database is ready." if back_to is None else f"The database is at {back_to}.")
 
 

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from privwiz.graphs import ego_network
 from privwiz.wizard import Wizard
 from privwiz_api.app import create_app
+from privwiz_api.database import database_errors
 from privwiz_api.migrate import prepare
 from privwiz_api.observe import log_to
 from privwiz_api.sample import TENANT, load_sample
@@ -41,7 +42,7 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     Raises
     ------
     DataError
-        If the database is not migrated, the sample cannot be read, or nobody said what links begin with.
+        If the database does not answer or is not migrated, the sample cannot be read, or nobody said what links begin with.
     """
     if sample is not None:
         own = settings.database_url != Settings().database_url
@@ -51,7 +52,8 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     log_to()
     app = create_app(settings)
     service: Service = app.extensions["privwiz"]
-    prepare(service.database)
+    with database_errors():
+        prepare(service.database)
     words = [
         f"privwiz serves at {service.settings.public_url} (documentation: {service.settings.public_url}/docs); Ctrl-C stops it."
     ]
