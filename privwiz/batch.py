@@ -17,7 +17,7 @@ from privwiz.batch_report import SHOWN, ChunkReport, batch_report
 from privwiz.case import Labelled, Labelling, Outcome, judge_case, label_case
 from privwiz.decisions import DECIDED
 from privwiz.errors import DataError, PrivwizError
-from privwiz.files import FilePath, source_name, writing
+from privwiz.files import FilePath, check_new_folder, source_name, unfinished_folder, writing
 from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.policy_parts import Layout, policy_table, write_part
@@ -26,8 +26,9 @@ from privwiz.store_builder import DEFAULT_MEMORY, build_store
 from privwiz.tables import pyarrow, write_table
 from privwiz.workers import Work, run_tasks
 
-__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "unfinished_folder"]
+__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many"]
 
+_KEPT = "what is done is kept: mend it and go on with --resume"
 _STRANGER = "is not in the graph"
 
 
@@ -123,12 +124,6 @@ class _Job:
     only_new: bool
 
 
-def unfinished_folder(out: FilePath) -> Path:
-    """Return the folder that a run works in before it becomes ``out``."""
-    path = Path(out)
-    return path.with_name(f"{path.name}.unfinished")
-
-
 def label_many(
     given: BatchInput,
     out: FilePath,
@@ -181,14 +176,13 @@ def label_many(
             watcher.progress(done, total)
         report = _finish(folder, parts, time.monotonic() - started, resources.workers)
         folder.rename(out)
-    except PrivwizError:
+    except PrivwizError as error:
         if not (folder / "chosen.npy").exists():
             shutil.rmtree(folder)  # A table that cannot be used: there is nothing to go on with.
-        raise
+            raise
+        raise DataError(f"{error}; {_KEPT}") from None
     except OSError as error:
-        raise DataError(
-            f"{error.strerror or error}; what is done is kept: mend it and go on with --resume", source=str(out)
-        ) from None
+        raise DataError(f"{error.strerror or error}; {_KEPT}", source=str(out)) from None
     return BatchRun(Path(out), report)
 
 
@@ -222,10 +216,7 @@ def _digest(text: str) -> str:
 def _claim(out: Path, plan: dict[str, Any], *, resume: bool) -> Path:
     """Return the folder to work in, made or found again."""
     folder, source = unfinished_folder(out), str(out)
-    if out.exists():
-        raise DataError("is there already; name a folder that is not", source=source)
-    if not out.absolute().parent.is_dir():
-        raise DataError("its directory does not exist; create it first", source=source)
+    check_new_folder(out)
     if not folder.exists():
         if resume:
             raise DataError(f"there is no unfinished run in {folder}; leave --resume out", source=source)

@@ -28,7 +28,18 @@ from privwiz.rejected import NO_FRIEND
 from privwiz.sessions import fingerprint
 from privwiz.wizard import Wizard
 
-__all__ = ["MOST_FRIENDS", "Case", "Labelled", "Labelling", "Outcome", "case_fingerprint", "judge_case", "label_case"]
+__all__ = [
+    "MOST_FRIENDS",
+    "Case",
+    "Labelled",
+    "Labelling",
+    "Outcome",
+    "case_fingerprint",
+    "case_log",
+    "judge_case",
+    "label_case",
+    "network_fingerprint",
+]
 
 Case: TypeAlias = Callable[[], tuple[EgoNetwork, Sequence[Said]]]
 """Returns the network of a user and what the user answered: a callable, so that what is wrong with them is the user's error."""
@@ -177,7 +188,7 @@ def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) 
         If the user contradicts itself, or a decision is not known: such a user gets no policy, for leaving the answer out could
         show what it hides.
     """
-    log, rejected = _read(network, said, labelling.items)
+    log, rejected = case_log(network, said, labelling.items)
     items, prior, seed = labelling.items, labelling.prior, labelling.seed
     if labelling.reasons is not None:
         wizard = Wizard(network, items, prior, seed)
@@ -200,11 +211,19 @@ def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) 
 def case_fingerprint(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) -> str:
     """Return a digest of all that the policy of a user depends on."""
     rows = sorted((answer.item, answer.friend, answer.decision) for answer in said)
+    return _digest(network, [labelling.fingerprint], [rows])
+
+
+def network_fingerprint(network: EgoNetwork) -> str:
+    """Return a digest of the network alone: equal networks have equal ones, wherever they are from."""
+    return _digest(network, [], [])
+
+
+def _digest(network: EgoNetwork, before: list[object], after: list[object]) -> str:
     # The second version of marshal writes equal values as equal bytes, and is many times faster than JSON.
     names, friend, name = network.attributes
     own = sorted(network.ego_profile.items())
-    texts = marshal.dumps([labelling.fingerprint, network.ego, network.friends, own, names, rows], 2)
-    digest = hashlib.blake2b(texts, digest_size=16)
+    digest = hashlib.blake2b(marshal.dumps([*before, network.ego, network.friends, own, names, *after], 2), digest_size=16)
     for array in (network.indptr, network.indices, network.weights, network.ego_weights, friend, name):
         digest.update(b"none" if array is None else array.tobytes())
     return digest.hexdigest()
@@ -216,10 +235,16 @@ def _within(labelling: Labelling, friends: int, case: Case) -> tuple[EgoNetwork,
     return case()
 
 
-def _read(
+def case_log(
     network: EgoNetwork, said: Iterable[Said], items: Sequence[ProfileItem]
 ) -> tuple[list[Entry], tuple[tuple[Said, str], ...]]:
-    """Return the answers that count, sorted by item and friend, and those that do not."""
+    """Return the answers that count, sorted by item and friend, and those that do not, with the reason.
+
+    Raises
+    ------
+    DataError
+        If the user contradicts itself, or a decision is not known.
+    """
     place = {item.id: number for number, item in enumerate(items)}
     friends = set(network.friends)
     cells: dict[tuple[int, str], Said] = {}

@@ -1,7 +1,7 @@
 """The command line: ``privwiz circles | ask | label | suggest | evaluate | train | show | diff | export | simulate | party``.
 
-Other distributions add commands as entry points of the group ``privwiz.commands``, as `privwiz-api` does with ``serve`` and
-``migrate``; they are loaded when they are called or listed.
+Other distributions add commands as entry points of the group ``privwiz.commands``, as `privwiz-api` does with ``serve``,
+``migrate``, ``import`` and ``dump``; they are loaded when they are called or listed.
 
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.

@@ -1,7 +1,9 @@
 """Files: opened, decoded and replaced the same way everywhere, with every failure told as a `DataError`."""
 
+import errno
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,12 +12,29 @@ from typing import BinaryIO, TypeAlias
 
 from privwiz.errors import DataError
 
-__all__ = ["STANDARD", "FilePath", "ending", "read_lines", "read_text", "reading", "source_name", "writing"]
+__all__ = [
+    "STANDARD",
+    "FilePath",
+    "check_new_folder",
+    "ending",
+    "new_folder",
+    "read_lines",
+    "read_text",
+    "reading",
+    "source_name",
+    "unfinished_folder",
+    "writing",
+]
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
 STANDARD = "-"
 """The path that means standard input or standard output."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_BEGUN = ".begun"
+"""The file that tells a folder which `new_folder` began from one that somebody else made."""
 
 
 def source_name(path: FilePath) -> str:
@@ -115,6 +134,66 @@ def writing(path: FilePath) -> Iterator[BinaryIO]:
         raise _data_error(error, path) from None
 
 
+def unfinished_folder(path: FilePath) -> Path:
+    """Return the folder in which work is done before it becomes ``path``."""
+    out = Path(path)
+    return out.with_name(f"{out.name}.unfinished")
+
+
+def check_new_folder(path: FilePath) -> None:
+    """See to it that a folder can be made.
+
+    Raises
+    ------
+    DataError
+        If there is something of this name, or no directory to hold it.
+    """
+    if Path(path).exists():
+        raise DataError("is there already; name a folder that is not", source=os.fspath(path))
+    if not Path(path).absolute().parent.is_dir():
+        raise DataError("its directory does not exist; create it first", source=os.fspath(path))
+
+
+@contextmanager
+def new_folder(path: FilePath) -> Iterator[Path]:
+    """Give a folder to fill, which becomes ``path`` in one step when the block ends; if the block fails, nothing is left.
+
+    Until then it is `unfinished_folder`; one that a killed process left there is deleted.
+
+    Raises
+    ------
+    DataError
+        As `check_new_folder`; if there is another unfinished folder; or where the system refuses to write.
+    """
+    check_new_folder(path)
+    folder = unfinished_folder(path)
+    if folder.exists() and not (folder / _BEGUN).exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is in the way; delete that folder", source=os.fspath(path))
+    try:
+        _delete(folder)
+        folder.mkdir()
+        try:
+            (folder / _BEGUN).touch()
+            yield folder
+            folder.rename(path)
+        except BaseException:
+            _delete(folder)
+            raise
+        (Path(path) / _BEGUN).unlink()
+    except OSError as error:
+        raise DataError(f"{error.strerror or error}; mend it and run again", source=os.fspath(path)) from None
+
+
+def _delete(folder: Path) -> None:
+    """Delete what `new_folder` began; what tells it from others goes last, lest a killed process leave a folder of nobody's."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _BEGUN:
+            path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _resolved(path: FilePath) -> Path:
     try:
         return Path(os.path.realpath(path))
@@ -134,6 +213,8 @@ def _data_error(error: OSError, path: FilePath) -> DataError:
         what = "no such file; check the path"
     elif isinstance(error, IsADirectoryError):
         what = "a directory; give a file"
+    elif error.errno in _FULL:
+        what = f"{error.strerror}; make room for it"
     else:
         what = f"{error.strerror or error}; check the path and its permissions"
     return DataError(what, source=os.fspath(path))

@@ -64,6 +64,12 @@ class NetworkStore:
         return Vocabulary.open(self.folder / "texts.arrow")
 
     @cached_property
+    def fields(self) -> list[str]:
+        """Names of the fields of profiles."""
+        fields: list[str] = json.loads((self.folder / "fields.json").read_text("utf-8"))
+        return fields
+
+    @cached_property
     def weighted(self) -> bool:
         """Whether any tie states a weight."""
         return (self.folder / "weights.npy").exists()
@@ -87,6 +93,27 @@ class NetworkStore:
     def newly_tied(self) -> npt.NDArray[np.intp]:
         """Return the numbers of all people in the table of new ties."""
         return np.flatnonzero(np.diff(self._starts("new")))
+
+    def ties(self, first: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.float64] | None]:
+        """Return the ties of the people from ``first`` up to, without, ``end`` to those of higher numbers: both ends, weights.
+
+        So each tie of the network is in one such stretch, once. A weight is NaN where none is stated; None if none is anywhere.
+        """
+        who, rows = self._stretch("ties", first, end)
+        whom = self._array("ties")[rows]
+        once = who < whom
+        return who[once], whom[once], self._array("weights")[rows][once] if self.weighted else None
+
+    def profile_rows(self, first: int, end: int) -> tuple[npt.NDArray[np.int64], Array, Array]:
+        """Return what the profiles of the people of a stretch say: who, and the positions in ``fields`` and in ``texts``."""
+        who, rows = self._stretch("profiles", first, end)
+        records = self._array("profiles")[rows]
+        return who, records["field"], records["value"]
+
+    def answer_rows(self, first: int, end: int) -> tuple[npt.NDArray[np.int64], Array]:
+        """Return what the people of a stretch answered, in the order of the table: who, and the rows, in numbers."""
+        who, rows = self._stretch("answers", first, end)
+        return who, self._array("answers")[rows]
 
     def ego_network(self, person: int) -> EgoNetwork:
         """Cut one ego network out; equal to what `privwiz.graphs.ego_network` takes out of the same graph."""
@@ -133,11 +160,6 @@ class NetworkStore:
     def _arrays(self) -> dict[str, Array]:
         return {}
 
-    @cached_property
-    def _fields(self) -> list[str]:
-        fields: list[str] = json.loads((self.folder / "fields.json").read_text("utf-8"))
-        return fields
-
     def _array(self, name: str) -> Array:
         if name not in self._arrays:
             # A plain view of the mapped file: slices of a `numpy.memmap` cost several times more.
@@ -146,6 +168,11 @@ class NetworkStore:
 
     def _starts(self, name: str) -> Array:
         return self._array(f"{name}_starts")
+
+    def _stretch(self, name: str, first: int, end: int) -> tuple[npt.NDArray[np.int64], slice]:
+        """Return whose each row about the people of a stretch is, and where these rows stand."""
+        starts = self._starts(name)[first : end + 1]
+        return np.repeat(np.arange(first, end), np.diff(starts)), slice(int(starts[0]), int(starts[-1]))
 
     def _rows(self, name: str, people: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return where the rows of some people stand, one person after the other, and how many rows each has."""
@@ -164,7 +191,7 @@ class NetworkStore:
         order = np.argsort(first)
         rank = np.empty(len(order), np.intp)
         rank[order] = np.arange(len(order))
-        fields = [self._fields[number] for number in (distinct[order] >> 32).tolist()]
+        fields = [self.fields[number] for number in (distinct[order] >> 32).tolist()]
         names = zip(fields, self.texts.some(distinct[order] & 0xFFFFFFFF), strict=True)
         return Attributes(tuple(names), np.repeat(np.arange(len(people)), sizes), rank[at])
 

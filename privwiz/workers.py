@@ -90,7 +90,7 @@ def _alone(start: Callable[[], Work], tasks: Iterable[int]) -> Iterator[Any]:
         try:
             result = work(task)
         except OSError as error:
-            raise DataError(_refused(error)) from None
+            raise DataError(error.strerror or str(error)) from None
         yield result
 
 
@@ -136,7 +136,7 @@ def _serve(start: Callable[[], Work], pipe: Connection) -> None:
     except PrivwizError as error:
         pipe.send((False, str(error)))
     except OSError as error:
-        pipe.send((False, _refused(error)))
+        pipe.send((False, error.strerror or str(error)))
 
 
 def _leave_with_parent() -> None:
@@ -144,7 +144,3 @@ def _leave_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def _refused(error: OSError) -> str:
-    return f"{error.strerror or error}; what is done is kept: mend it and go on with --resume"

@@ -382,13 +382,61 @@ def test_a_folder_is_never_written_over(town, tmp_path):
     assert "--layout is for many users: give --out a folder, a name without an ending." in file
 
 
+KEPT = "what is done is kept: mend it and go on with --resume"
+
+
 def test_a_full_disk_keeps_what_is_done(town, tmp_path):
-    """Where the system takes no more bytes, the run ends with the reason and goes on later to the same result."""
+    """Where the system takes no more bytes, the command ends with the reason; with room again it goes on to the same result."""
+    expected = label_many(tables(town), tmp_path / "expected", labelling()).folder
     limit = "ulimit -f 16; exec"  # blocks of 512 or 1024 bytes, as the shell counts
     command = [Path(sys.executable).with_name("privwiz"), "label", *options(town), "--out", tmp_path / "out"]
     done = subprocess.run(
         ["bash", "-c", f'trap "" XFSZ; {limit} "$@"', "bash", *command], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "File too large" in done.stderr.splitlines()[-1]
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"Error: {tmp_path}/out: File too large; {KEPT}")
     assert not (tmp_path / "out").exists()
+    assert "12 users labelled" in run("label", *options(town), "--out", tmp_path / "out", "--resume")
+    assert files(tmp_path / "out") == files(expected)
+
+
+FULL = """
+import resource
+import sys
+from pathlib import Path
+from privwiz.batch import BatchInput, Resources, label_many
+from privwiz.case import Labelling
+from privwiz.errors import DataError
+from privwiz.items import profile_items
+from privwiz.prior import Prior
+
+
+class Disk:
+    def say(self, text):
+        pass
+
+    def progress(self, done, total):
+        if done == 6 and sys.argv[3] == "full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (256, 256))
+
+
+town, out = map(Path, sys.argv[1:3])
+given = BatchInput(town / "edges.parquet", town / "answers.parquet", town / "profiles.parquet")
+labelling = Labelling(profile_items(["phone", "birthday", "photos"]), Prior.default())
+try:
+    label_many(given, out, labelling, resources=Resources(1, 2), resume=sys.argv[3] == "room", watcher=Disk())
+except DataError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_disk_that_fills_up_half_way_keeps_the_parts_that_are_done(town, tmp_path):
+    """A part that does not fit is told, the parts before it stay, and with room again the run goes on to the same result."""
+    expected = label_many(tables(town), tmp_path / "expected", labelling(), resources=Resources(1, 2)).folder
+    (tmp_path / "run.py").write_text(FULL, encoding="utf-8")
+    command = [sys.executable, tmp_path / "run.py", town, tmp_path / "out"]
+    done = subprocess.run([*command, "full"], capture_output=True, text=True, check=False)
+    part = tmp_path / "out.unfinished" / "policies" / "part-000003.parquet"
+    assert (done.returncode, done.stderr.strip()) == (1, f"{part}: File too large; make room for it; {KEPT}")
+    assert len(list((tmp_path / "out.unfinished" / "done").iterdir())) == 3
+    subprocess.run([*command, "room"], check=True)
+    assert files(tmp_path / "out") == files(expected)

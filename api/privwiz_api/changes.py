@@ -322,6 +322,20 @@ def corrected(states: States, state: State, made: Sequence[Correction]) -> Chang
     return Change(Result(200, None, {"ETag": after.version.etag}), after, corrections=tuple(made))
 
 
+def networked(states: States, tenant: str, user: str, state: State | None, document: Mapping[str, Any]) -> Change:
+    """Give a user a network, the first one or another; who joins by it waits for the user's decision."""
+    fresh = state is None or state.stored is None
+    if state is None:
+        state = first_state(states, tenant, user)
+    stored = StoredNetwork.of(user, document, next_version(state, network=True).revision, state.stored)
+    after = renetworked(states, state, stored)
+    known = () if state.stored is None else state.stored.since
+    joined = [friend for friend in stored.network.friends if friend not in known]
+    events = (("suggestion.pending", {"revision": after.version.revision, "friends": joined}),) if joined else ()
+    result = Result(201 if fresh else 200, {"revision": after.version.revision}, {"ETag": after.version.network_etag})
+    return Change(result, after, events=events)
+
+
 def renetworked(states: States, state: State, stored: StoredNetwork | None) -> State:
     """Return the state with another network."""
     return State(

@@ -1,15 +1,24 @@
-"""``privwiz serve`` and ``privwiz migrate``. The program finds them as entry points; what they need is loaded when they run."""
+"""``privwiz serve | migrate | import | dump``. The program finds them as entry points; what they need is loaded when they run."""
 
 import os
+import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from privwiz.commands.many import ProgressLine, chosen_users
 from privwiz.commands.options import Command
+from privwiz.errors import DataError
 
-__all__ = ["migrate", "serve"]
+if TYPE_CHECKING:
+    from privwiz_api.settings import Settings
+
+__all__ = ["dump", "import_run", "migrate", "serve"]
 
 
 @click.command(cls=Command, short_help="Serve the REST API.")
@@ -54,15 +63,113 @@ def migrate(back_to: str | None) -> None:
       DATABASE_URL=postgresql://... privwiz migrate
       privwiz migrate --back-to 0001
     """
-    from privwiz_api.database import Database
+    from privwiz_api.database import Database, database_errors
     from privwiz_api.migrate import migrate as forward
     from privwiz_api.migrate import migrate_back
     from privwiz_api.settings import Settings
 
-    database = Database(Settings.from_environment().database_url)
-    if back_to is None:
-        forward(database)
-    else:
-        migrate_back(database, back_to)
-    database.close()
+    with database_errors(), closing(Database(Settings.from_environment().database_url)) as database:
+        if back_to is None:
+            forward(database)
+        else:
+            migrate_back(database, back_to)
     click.echo("The database is ready." if back_to is None else f"The database is at {back_to}.")
+
+
+def _of_tenant(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--database`` and ``--tenant``."""
+    database = click.option(
+        "--database", metavar="URL", help="sqlite:///path or postgresql://user:password@host/name.  [default: DATABASE_URL]"
+    )
+    tenant = click.option("--tenant", required=True, metavar="NAME", help="Whose users: the tenant that its tokens name.")
+    return database(tenant(command))
+
+
+def _settings(database: str | None, tenant: str) -> "Settings":
+    from privwiz_api.schemas import is_name
+    from privwiz_api.settings import Settings
+
+    if not is_name(tenant):
+        raise DataError(f"tenant {tenant!r:.80} cannot be; a name has 1 to 128 characters, and no control characters")
+    settings = Settings.from_environment()
+    return settings if database is None else replace(settings, database_url=database)
+
+
+@click.command("import", cls=Command, short_help="Load the users of a run of `privwiz label` into the service.")
+@click.argument("run", metavar="RUN")
+@click.option("--graph", required=True, metavar="PATH", help="The table of ties that the run was made from.")
+@click.option("--profiles", metavar="PATH", help="Its table of profiles, if it had one.")
+@click.option("--answers", required=True, metavar="PATH", help="Its table of answers.")
+@_of_tenant
+@click.option("--out", required=True, metavar="DIR", help="New folder for what became of each user.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Number of processes.")
+def import_run(
+    run: str, graph: str, profiles: str | None, answers: str, database: str | None, tenant: str, out: str, workers: int
+) -> None:
+    r"""Load the users of a run of `privwiz label` into the service: network and answers of each who is not there yet.
+
+    RUN is the folder that `privwiz label --out` made. What it says is what the service then suggests, compared cell by cell;
+    nothing is in force before the user accepts it. Users whom the service has are never changed. The same command again goes on
+    where a killed one was. Webhooks hear of it if the settings of the service are in the environment.
+
+    Example:
+      privwiz import monday --graph edges.parquet --profiles profiles.parquet --answers answers.parquet \
+        --database sqlite:///privwiz.db --tenant acme --out loaded
+      DATABASE_URL=postgresql://... privwiz import monday --graph edges.csv --answers answers.csv --tenant acme --out loaded
+    """
+    from privwiz_api.imports import ImportInput
+    from privwiz_api.imports import import_run as load
+
+    line = ProgressLine(interactive=sys.stderr.isatty())
+    done = load(ImportInput(run, graph, answers, profiles), out, _settings(database, tenant), tenant, line, workers=workers)
+    line.end()
+    outcomes = done.outcomes
+    there = f", {outcomes['present']:,} there already" if outcomes["present"] else ""
+    click.echo(f"{outcomes['loaded']:,} users loaded{there}; {out}/users says more")
+    if done.absent:
+        click.echo(
+            f"{done.absent:,} users have no policy in this run: they are unchanged since an earlier one, or failed", err=True
+        )
+    if outcomes["kept"]:
+        click.echo(f"{outcomes['kept']:,} users are there otherwise, and stay as they are; see {out}/kept.csv", err=True)
+    if outcomes["failed"]:
+        click.echo(f"Error: {outcomes['failed']:,} users were not loaded; see {out}/errors.csv", err=True)
+        click.get_current_context().exit(1)
+
+
+@click.command(cls=Command, short_help="Write the users of the service as tables for `privwiz label`.")
+@_of_tenant
+@click.option(
+    "--users", metavar="FILE", help="Dump the users in the column user of this table.  [default: every user of the tenant]"
+)
+@click.option("--out", required=True, metavar="DIR", help="New folder for the tables.")
+def dump(database: str | None, tenant: str, users: str | None, out: str) -> None:
+    r"""Write the users of the service as the tables that `privwiz label` reads, all of one state of the database.
+
+    users.parquet has those of whom the tables say all, partial.csv the others, with what they do not say: a run over them may
+    suggest more than the service does.
+
+    Example:
+      privwiz dump --database sqlite:///privwiz.db --tenant acme --out dumped
+      privwiz label --graph dumped/edges.parquet --profiles dumped/profiles.parquet --answers dumped/answers.parquet \
+        --items dumped/items.parquet --users dumped/users.parquet --out tonight
+    """
+    from privwiz_api.database import Database, database_errors
+    from privwiz_api.dump import dump_tenant
+
+    named = chosen_users((), users)
+    if isinstance(named, int):
+        raise DataError(f"--users {named} draws users by chance; give a table")
+    line = ProgressLine(interactive=sys.stderr.isatty())
+    with database_errors(), closing(Database(_settings(database, tenant).database_url)) as source:
+        done = dump_tenant(source, tenant, out, line, named)
+    line.end()
+    click.echo(
+        f"{done.whole + done.partial:,} users dumped, the tables say all of {done.whole:,}; {out}/partial.csv has the others"
+    )
+    for reason, count in done.reasons.most_common():
+        click.echo(f"{count:,} users: {reason}", err=True)
+    if done.gone:
+        click.echo(f"{done.gone:,} answers about friends or items that are gone were left out", err=True)
+    if done.accepted:
+        click.echo(f"{done.accepted:,} users have accepted something; what is in force is in no table", err=True)

@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from privwiz.errors import DataError
 
-__all__ = ["Database"]
+__all__ = ["Database", "database_errors"]
 
 _BUSY_MILLISECONDS = 10_000
 
@@ -108,3 +109,19 @@ def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at once where something will be written: a reader that turns writer can be refused half-way."""
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Tell in one line what the database refuses, for a command.
+
+    Raises
+    ------
+    DataError
+        In place of an error of the database.
+    """
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise DataError(f"the database refused ({reason:.200}); mend it and run again") from None

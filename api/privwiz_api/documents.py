@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from privwiz.answers import Answer, Entry
 from privwiz.circles import Circles, assign_friend, find_circles
 from privwiz.corrections import Correction, apply_corrections
@@ -63,8 +65,12 @@ def document_of(network: EgoNetwork) -> dict[str, Any]:
         friend: {"profile": _lists(network.profiles[friend]), "weight": None if weights is None else float(weights[k])}
         for k, friend in enumerate(network.friends)
     }
-    graph = network.graph
-    ties = [[a, b, data["weight"]] if "weight" in data else [a, b] for a, b, data in graph.edges(data=True)]
+    rows = np.repeat(np.arange(network.n), network.degree)
+    once = rows < network.indices
+    columns: list[list[Any]] = [[network.friends[k] for k in end[once].tolist()] for end in (rows, network.indices)]
+    if network.weights is not None:
+        columns.append(network.weights[once].tolist())
+    ties = [list(tie) for tie in zip(*columns, strict=True)]
     return {"friends": friends, "ties": ties, "profile": _lists(network.ego_profile)}
 
 

@@ -8,9 +8,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from privwiz.errors import DataError
 from privwiz_api.database import Database
 
-__all__ = ["is_current", "migrate", "migrate_back"]
+__all__ = ["check_current", "is_current", "migrate", "migrate_back", "prepare"]
 
 
 def migrate(database: Database) -> None:
@@ -23,6 +24,29 @@ def migrate_back(database: Database, revision: str) -> None:
     """Bring the tables back to an earlier form; ``"base"`` takes them away, with all that is in them."""
     with database.write("migrate") as connection:
         command.downgrade(_config(connection), revision)
+
+
+def prepare(database: Database) -> None:
+    """Bring the embedded database up to date; a server's is the operator's to migrate, and is checked."""
+    if database.is_sqlite:
+        migrate(database)
+    else:
+        check_current(database)
+
+
+def check_current(database: Database) -> None:
+    """Check that the tables are those of this version, and make nothing.
+
+    Raises
+    ------
+    DataError
+        If they are others, or the embedded database is not there.
+    """
+    path = database.url.database
+    if database.is_sqlite and not Path(path or "").exists():
+        raise DataError("there is no such database; check the path", source=path)
+    if not is_current(database):
+        raise DataError("the database has other tables than this version needs; run `privwiz migrate` first")
 
 
 def is_current(database: Database) -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 
 from privwiz.graphs import ego_network
 from privwiz.readers import read_graph
-from privwiz_api.changes import Change, Request, Result, first_state, renetworked
-from privwiz_api.documents import StoredNetwork, document_of
+from privwiz_api.changes import Change, Request, networked
+from privwiz_api.documents import document_of
 from privwiz_api.service import Service
 from privwiz_api.states import State
 from privwiz_api.tokens import Caller
@@ -38,8 +38,6 @@ def _put(service: Service, person: str, document: dict[str, Any]) -> None:
     request = Request(caller=caller, user=person, id="sample", action="network.put", key=None, digest="")
 
     def plan(state: State | None) -> Change:
-        before = first_state(service.states, TENANT, person) if state is None else state
-        stored = StoredNetwork.of(person, document, before.version.revision + 1, before.stored)
-        return Change(Result(201), renetworked(service.states, before, stored))
+        return networked(service.states, TENANT, person, state, document)
 
     service.changes.make(request, plan)

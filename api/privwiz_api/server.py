@@ -12,11 +12,11 @@ from gunicorn.app.base import BaseApplication
 from prometheus_client import multiprocess
 from threadpoolctl import threadpool_limits
 
-from privwiz.errors import DataError
 from privwiz.graphs import ego_network
 from privwiz.wizard import Wizard
 from privwiz_api.app import create_app
-from privwiz_api.migrate import is_current, migrate
+from privwiz_api.database import database_errors
+from privwiz_api.migrate import prepare
 from privwiz_api.observe import log_to
 from privwiz_api.sample import TENANT, load_sample
 from privwiz_api.service import Service
@@ -42,7 +42,7 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     Raises
     ------
     DataError
-        If the database is not migrated, the sample cannot be read, or nobody said what links begin with.
+        If the database does not answer or is not migrated, the sample cannot be read, or nobody said what links begin with.
     """
     if sample is not None:
         own = settings.database_url != Settings().database_url
@@ -52,7 +52,8 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     log_to()
     app = create_app(settings)
     service: Service = app.extensions["privwiz"]
-    _prepare(service)
+    with database_errors():
+        prepare(service.database)
     words = [
         f"privwiz serves at {service.settings.public_url} (documentation: {service.settings.public_url}/docs); Ctrl-C stops it."
     ]
@@ -104,14 +105,6 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Return the application, the same for all workers."""
         return self._app
-
-
-def _prepare(service: Service) -> None:
-    """Bring the embedded database up to date; a server's is the operator's to migrate."""
-    if service.database.is_sqlite:
-        migrate(service.database)
-    elif not is_current(service.database):
-        raise DataError("the database has other tables than this version needs; run `privwiz migrate` first")
 
 
 def _warm() -> None:

@@ -177,7 +177,11 @@ class ProgressLine:
         self._first: tuple[float, int] | None = None
 
     def say(self, text: str) -> None:
-        """Say what is being done now."""
+        """Say what is being done now; progress that is told afterwards is that of it."""
+        self._first = None
+        self._show(text)
+
+    def _show(self, text: str) -> None:
         if self._interactive:
             click.echo(f"\r\033[K{text}", err=True, nl=False)
         else:
@@ -195,7 +199,7 @@ class ProgressLine:
         start, before = self._first
         rate = max(done - before, 1) / max(now - start, 1e-9)
         left = round((total - done) / rate)
-        self.say(f"{done:,} of {total:,} users, {rate:,.0f} a second, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+        self._show(f"{done:,} of {total:,} users, {rate:,.0f} a second, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
 
     def end(self) -> None:
         """Leave the line that changes."""

@@ -196,6 +196,12 @@ class Backend:
         return Backend(self.app, self.tenant, "root", "admin")
 
 
+@pytest.fixture(scope="session")
+def backend_of():
+    """Return what makes a backend of an application."""
+    return Backend
+
+
 @pytest.fixture
 def backend(app):
     """Return a backend of a tenant of its own."""

@@ -1,7 +1,11 @@
 """Migrations: forward and back, with data, on both databases."""
 
+import os
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -114,3 +118,13 @@ def test_a_migration_that_fails_changes_nothing(database, monkeypatch):
         migrate(database)
     with database.read() as connection:
         assert inspect(connection).get_table_names() == []
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve"])
+def test_a_database_that_does_not_answer_is_told_in_one_line(command):
+    """Whoever starts or migrates the service without its database reads one line, and no traceback."""
+    words, environment = [Path(sys.executable).with_name("privwiz"), command], {"DATABASE_URL": "postgresql://127.0.0.1:9/none"}
+    done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the database refused (connection failed: ")
+    assert len(done.stderr.splitlines()) == 1

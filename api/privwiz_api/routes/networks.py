@@ -7,8 +7,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from pydantic import ValidationError
 
 from privwiz.errors import PrivwizError
-from privwiz_api.changes import Change, Request, Result, digest, first_state, next_version, renetworked
-from privwiz_api.documents import StoredNetwork, merge_patch, with_ties_of_friends
+from privwiz_api.changes import Change, Request, Result, digest, networked, next_version, renetworked
+from privwiz_api.documents import merge_patch, with_ties_of_friends
 from privwiz_api.policies import cells
 from privwiz_api.problems import Problem, as_problem, refuse_invalid
 from privwiz_api.schemas import (
@@ -63,7 +63,7 @@ def put_network(path: UserPath, body: Network) -> Response:
             must_match(state.version.network_etag)
         elif request.if_match:
             raise Problem(412, "changed", "There is no network to replace; leave If-Match out.")
-        return _renetwork(path.user, caller.tenant, state, document)
+        return networked(service().states, caller.tenant, path.user, state, document)
 
     caller = caller_for(path.user, backend=True)
     return change(caller, path.user, "network.put", plan)
@@ -85,7 +85,7 @@ def patch_network(path: UserPath, body: NetworkPatch) -> Response:  # noqa: ARG0
             raise Refused(refuse_invalid(error)) from None
         if "ties" not in patch:
             document = dict(with_ties_of_friends(document))
-        return _renetwork(path.user, state.tenant, state, document)
+        return networked(service().states, state.tenant, path.user, state, document)
 
     try:
         return change(caller_for(path.user, backend=True), path.user, "network.patch", plan)
@@ -170,20 +170,6 @@ def _batch_entry(caller: Caller, key: str | None, entry: BatchEntry) -> dict[str
     else:
         return {"id": entry.id, "status": result.status, **result.body}
     return {"id": entry.id, "status": refused.status, "type": f"urn:privwiz:problem:{refused.kind}", "title": refused.title}
-
-
-def _renetwork(user: str, tenant: str, state: State | None, document: dict[str, Any]) -> Change:
-    states = service().states
-    fresh = state is None or state.stored is None
-    if state is None:
-        state = first_state(states, tenant, user)
-    stored = StoredNetwork.of(user, document, next_version(state, network=True).revision, state.stored)
-    after = renetworked(states, state, stored)
-    known = () if state.stored is None else state.stored.since
-    joined = [friend for friend in stored.network.friends if friend not in known]
-    events = (("suggestion.pending", {"revision": after.version.revision, "friends": joined}),) if joined else ()
-    result = Result(201 if fresh else 200, {"revision": after.version.revision}, {"ETag": after.version.network_etag})
-    return Change(result, after, events=events)
 
 
 def _add_friend(state: State, new: NewFriend) -> Change:
