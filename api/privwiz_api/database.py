@@ -119,9 +119,16 @@ def database_errors() -> Iterator[None]:
     ------
     DataError
         In place of an error of the database.
+    KeyboardInterrupt
+        In place of one that only followed from an interrupt, such as of a connection that was left in the middle.
     """
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise DataError(f"the database refused ({reason:.200}); mend it and run again") from None
