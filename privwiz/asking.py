@@ -8,7 +8,7 @@ from scipy.special import ndtr, ndtri
 
 from privwiz.answers import AUDIENCE_CUTS, AUDIENCE_SHARES, CELL_CHOICES, CIRCLE_CUTS, CIRCLE_SHARES
 from privwiz.belief import Belief
-from privwiz.choice import Gains, Outlook
+from privwiz.choice import Gains, Outlook, likeliest_answer
 from privwiz.decisions import threshold
 from privwiz.posterior import PROBIT_VARIANCE, Posterior, predict
 from privwiz.screens import MAX_TOGGLES, Proposal, Screen, Toggle, circle_phrase, fresh_cells, propose
@@ -142,7 +142,7 @@ def _friend_toggle(belief: Belief, j: int, row: int) -> Toggle:
     sure = chance < 0.5 or chance > threshold(item.cost_ratio)
     name = layout.names[row]
     guess = "allow" if chance >= 0.5 else "deny"
-    return Toggle(item, (layout.network.friends[row],), guess, CELL_CHOICES, chance, sure, (name, name))
+    return Toggle(item, (layout.network.friends[row],), guess, CELL_CHOICES, chance, sure, (name, name), guess)
 
 
 def _group_toggle(belief: Belief, j: int, row: int) -> Toggle:
@@ -164,7 +164,8 @@ def _group_toggle(belief: Belief, j: int, row: int) -> Toggle:
     reached = 1.0 if level == 0 else float(ndtr((mean - scale * ndtri(cuts[level - 1])) / np.sqrt(variance)))
     sure = level == 0 or (reached > threshold(item.cost_ratio) and not belief.said.closed[j, group].any())
     friends = tuple(layout.network.friends[i] for i in group)
+    likeliest = tuple(levels)[int(likeliest_answer(*np.array([mean, variance, layout.spread[row]]), cuts))]
     if circle is None:
-        return Toggle(item, friends, tuple(levels.values())[level], (), share, sure)
+        return Toggle(item, friends, tuple(levels.values())[level], (), share, sure, likeliest=likeliest)
     who = circle_phrase(circle, [layout.names[i] for i in group])
-    return Toggle(item, friends, tuple(levels)[level], tuple(levels), share, sure, who)
+    return Toggle(item, friends, tuple(levels)[level], tuple(levels), share, sure, who, likeliest)

@@ -20,7 +20,7 @@ from privwiz.posterior import (
     project,
 )
 
-__all__ = ["Gains", "Outlook", "error"]
+__all__ = ["Gains", "Outlook", "error", "likeliest_answer"]
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.intp]
@@ -56,6 +56,29 @@ def error(mean: Floats, variance: Floats) -> Floats:
     array([0.5  , 0.056])
     """
     return np.asarray(ndtr(-np.abs(mean) / np.sqrt(PROBIT_VARIANCE + variance)))
+
+
+def likeliest_answer(mean: Floats, variance: Floats, spread: Floats, cuts: Sequence[float]) -> Ints:
+    """Return which answer about a group is most probable: the number of the stretch between the ``cuts`` its share falls in.
+
+    It is not the stretch of the expected share: as long as all is open that is in the middle, where the share itself seldom is.
+
+    Parameters
+    ----------
+    mean, variance : float arrays of equal shape
+        Of the group's latent.
+    spread : float array of the same shape
+        Standard deviation of the members' latents around it.
+    cuts : sequence of float
+        Shares at which the right answer turns, in order.
+
+    >>> likeliest_answer(np.array([-3.0, -0.5, 3.0]), np.array([1.0, 9.0, 9.0]), np.ones(3), (0.15, 0.5, 0.85))
+    array([0, 0, 3])
+    """
+    expected, deviation = _perceived_share(mean, variance, spread)
+    edges = np.concatenate([[-np.inf], ndtri(cuts), [np.inf]])
+    below = ndtr((edges - expected[..., None]) / deviation[..., None])
+    return np.asarray(np.diff(below).argmax(axis=-1))
 
 
 class Outlook:
@@ -255,10 +278,14 @@ def _cross_covariance(model: LatentModel, rows: Ints, items: Ints, target_rows: 
 
 def _tap_of_group(mean: Floats, variance: Floats, spread: Floats) -> Floats:
     """Probability that the share of a group falls outside the stretch that holds its expected value."""
-    scale = np.sqrt(PROBIT_VARIANCE + np.square(spread))
+    expected, deviation = _perceived_share(mean, variance, spread)
     edges = np.concatenate([[-np.inf], ndtri(CIRCLE_CUTS), [np.inf]])
-    expected = mean / scale
-    deviation = np.sqrt(variance / np.square(scale) + _SHARE_PERCEPTION**2)
     level = np.searchsorted(edges[1:-1], expected)
     inside = ndtr((edges[level + 1] - expected) / deviation) - ndtr((edges[level] - expected) / deviation)
     return np.asarray(1 - inside)
+
+
+def _perceived_share(mean: Floats, variance: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of the share that the user sees a group to have, on the probit scale."""
+    scale = np.sqrt(PROBIT_VARIANCE + np.square(spread))
+    return np.asarray(mean / scale), np.sqrt(variance / np.square(scale) + _SHARE_PERCEPTION**2)

@@ -71,6 +71,9 @@ class Toggle:
         Whether the guess would be set without asking. A page presets ``allow`` only where this is true.
     who : (str, str)
         The friend or circle in English and Chinese; empty for an audience.
+    likeliest : str
+        The answer that is most probable, in the words of the choices, or of nobody, few, half, most, everybody for an audience.
+        For a group that little is known about it is seldom the guess, which is the level of the expected share.
     """
 
     profile_item: ProfileItem
@@ -80,6 +83,7 @@ class Toggle:
     probability: float
     sure: bool
     who: tuple[str, str] = ("", "")
+    likeliest: str = ""
 
     @property
     def item(self) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 
 from privwiz import Decision, ProfileItem, Wizard
-from privwiz.answers import CIRCLE_CUTS
+from privwiz.answers import AUDIENCE_SHARES, CIRCLE_CUTS
 from privwiz.asking import LEAST_GAIN, STRATEGIES, ask
 from privwiz.decisions import threshold
 from privwiz.graphs import build_ego_network
@@ -232,9 +232,10 @@ def test_guesses_are_legal_and_sure_ones_safe(wizard, kind):
     policy = wizard.policy()
     for toggle in screen.toggles:
         assert toggle.read(toggle.guess) == toggle.guess
+        assert toggle.likeliest in (toggle.choices or AUDIENCE_SHARES)
         assert 0 <= toggle.probability <= 1
         if len(toggle.friends) == 1:
-            assert toggle.guess == ("allow" if toggle.probability >= 0.5 else "deny")
+            assert toggle.guess == toggle.likeliest == ("allow" if toggle.probability >= 0.5 else "deny")
             decision = policy.decision(toggle.item, toggle.friends[0])
             stated = policy[toggle.item, toggle.friends[0]].reason.kind in ("own", "unsure")
             assert stated or toggle.sure == (decision is not Decision.ASK)
@@ -266,6 +267,14 @@ def test_a_guess_about_a_group_is_sure_only_if_that_is_certain_enough():
     toggles = asked(likely, {"item"}).toggles
     assert {toggle.guess for toggle in toggles} <= {"most", "all"}
     assert not any(toggle.sure for toggle in toggles)
+
+
+def test_before_any_answer_the_likeliest_differs_from_item_to_item():
+    """As long as all is open the expected audience is "half" for every item; the likeliest follows what people usually say."""
+    toggles = {toggle.item: toggle for toggle in Wizard(NETWORK).next_screen().toggles}
+    assert {toggle.guess for toggle in toggles.values()} == {0.5}
+    assert {toggles[item].likeliest for item in ("phone", "address")} <= {"nobody", "few"}
+    assert {toggles[item].likeliest for item in ("city", "work")} <= {"most", "everybody"}
 
 
 def test_a_closed_group_is_never_presented_as_sure_to_be_allowed():

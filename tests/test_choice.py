@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 
-from privwiz.answers import CIRCLE_CUTS
-from privwiz.choice import Outlook, error
+from privwiz.answers import AUDIENCE_CUTS, CIRCLE_CUTS
+from privwiz.choice import Outlook, error, likeliest_answer
 from privwiz.posterior import (
     PROBIT_VARIANCE,
     LatentModel,
@@ -119,6 +119,18 @@ def slow_effort(scene_of, screen, rng):
             guess, answers = (np.searchsorted(ndtri(CIRCLE_CUTS), share) for share in (m / scale, perceived))
             effort += (answers != guess).mean()
     return effort
+
+
+@given(st.floats(-8, 8), st.floats(0.01, 30), st.floats(0.2, 4), st.sampled_from([CIRCLE_CUTS, AUDIENCE_CUTS]), seeds)
+@settings(max_examples=40)
+def test_the_likeliest_answer_is_the_one_most_often_given(mean, variance, spread, cuts, seed):
+    """The definition: draw the latent and how its share is seen; no answer is given more often, but for chance."""
+    rng = np.random.default_rng(seed)
+    scale = np.sqrt(PROBIT_VARIANCE + spread**2)
+    seen = rng.normal(mean, np.sqrt(variance), DRAWS) / scale + rng.normal(0, 0.3, DRAWS)
+    given_so_often = np.bincount(np.searchsorted(ndtri(cuts), seen), minlength=len(cuts) + 1)
+    likeliest = likeliest_answer(*np.array([mean, variance, spread]), cuts)
+    assert given_so_often[likeliest] >= given_so_often.max() - 0.015 * DRAWS
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -12,14 +12,15 @@ from privwiz.answers import CELL_CHOICES, UNSURE
 from privwiz.circles import find_circles
 from privwiz.decisions import Decision
 from privwiz.graphs import build_ego_network, ego_network
-from privwiz.screens import MAX_TOGGLES
+from privwiz.items import profile_item
+from privwiz.screens import MAX_TOGGLES, Toggle
 from privwiz.wizard import Wizard
 from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_groups
 from privwiz_api.page.matrix import cells, count, open_parts
 from privwiz_api.page.names import LONGEST_NAME, initials, readable
 from privwiz_api.page.people import faces
 from privwiz_api.page.portrait import draw
-from privwiz_api.page.questions import guess_word, read_values, sections, stamp, suggested
+from privwiz_api.page.questions import preset, read_values, sections, stamp, suggested
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +102,24 @@ def test_a_screen_is_shown_whole_and_only_what_is_sure_is_filled_in(wizard, netw
         for row, toggle in zip(rows, screen.toggles, strict=True):
             assert [choice.value for choice in row.choices][-1] == UNSURE
             assert sum(choice.suggested for choice in row.choices) == 1
+            assert [choice.value for choice in row.choices if choice.suggested] == [toggle.likeliest]
             checked = [choice.value for choice in row.choices if choice.checked]
-            assert checked == ([guess_word(toggle)] if toggle.sure else [])
+            assert checked == [value for value in (preset(toggle),) if value is not None]
+            assert toggle.sure or not checked
+            assert row.sure == bool(checked)
         filled = suggested(screen, (None,) * len(rows))
         wizard.answer(screen, filled)
         kinds.add(screen.kind)
     assert len(kinds) > 2
+
+
+@pytest.mark.parametrize(
+    ("guess", "sure", "likeliest", "filled"),
+    [(0.5, True, "half", "half"), (0.5, False, "half", None), (0.5, True, "most", None), (0.5, False, "few", None)],
+)
+def test_what_is_filled_in_is_sure_and_the_likeliest_answer(guess, sure, likeliest, filled):
+    """An answer is filled in only if the model is sure of it, and only if it seldom has to be changed."""
+    assert preset(Toggle(profile_item("phone"), ("ann", "bo"), guess, (), 0.4, sure, likeliest=likeliest)) == filled
 
 
 def test_a_stamp_is_of_one_screen(wizard):

@@ -11,7 +11,7 @@ from privwiz.screens import Screen, Toggle
 from privwiz.words import nearest_audience
 from privwiz_api.page.names import named, readable
 
-__all__ = ["Choice", "Row", "Section", "crowd", "guess_word", "preset", "read_values", "sections", "stamp", "suggested"]
+__all__ = ["Choice", "Row", "Section", "crowd", "preset", "read_values", "sections", "stamp", "suggested"]
 
 FACES = 5
 """So many faces stand for a circle."""
@@ -86,14 +86,13 @@ class Section:
     rows: tuple[Row, ...]
 
 
-def guess_word(toggle: Toggle) -> str:
-    """Return the model's guess as one of the choices."""
-    return toggle.guess if isinstance(toggle.guess, str) else nearest_audience(toggle.guess)
-
-
 def preset(toggle: Toggle) -> str | None:
-    """Return what is filled in before the user says anything: the guess where the model is sure, else nothing."""
-    return guess_word(toggle) if toggle.sure else None
+    """Return what is filled in before the user says anything: the likeliest answer where the model is sure of it, else nothing.
+
+    A guess that is sure but not the likeliest, such as "most" where it may well be "all", would only have to be changed.
+    """
+    guess = toggle.guess if isinstance(toggle.guess, str) else nearest_audience(toggle.guess)
+    return guess if toggle.sure and guess == toggle.likeliest else None
 
 
 def sections(
@@ -151,7 +150,7 @@ def read_values(form: Mapping[str, str]) -> tuple[str | None, ...]:
 
 def suggested(screen: Screen, values: Sequence[str | None]) -> tuple[str | None, ...]:
     """Return the values with the suggestion where nothing was said."""
-    return tuple(value or guess_word(toggle) for value, toggle in zip(values, screen.toggles, strict=False))
+    return tuple(value or toggle.likeliest for value, toggle in zip(values, screen.toggles, strict=False))
 
 
 def _values(toggle: Toggle) -> tuple[str, ...]:
@@ -160,14 +159,13 @@ def _values(toggle: Toggle) -> tuple[str, ...]:
 
 def _row(number: int, toggle: Toggle, language: str, filled: Sequence[str | None] | None) -> Row:
     vocabulary = "friend" if toggle.choices == CELL_CHOICES else "circle" if toggle.choices else "audience"
-    chosen, guess = (preset(toggle) if filled is None else filled[number]), guess_word(toggle)
+    sure = preset(toggle) is not None
+    chosen = preset(toggle) if filled is None else filled[number]
     choices = tuple(
-        Choice(value, f"{vocabulary}_{value}", value == chosen, value == guess) for value in (*_values(toggle), UNSURE)
+        Choice(value, f"{vocabulary}_{value}", value == chosen, value == toggle.likeliest) for value in (*_values(toggle), UNSURE)
     )
-    question = readable(toggle.text(language), 200)
-    return Row(
-        number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, f"{vocabulary}_{guess}", toggle.sure
-    )
+    question, suggestion = readable(toggle.text(language), 200), f"{vocabulary}_{toggle.likeliest}"
+    return Row(number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, suggestion, sure)
 
 
 def _about_circle(row: Row, toggle: Toggle, circles: Mapping[tuple[str, ...], Circle], language: str) -> Row:
