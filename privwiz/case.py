@@ -18,10 +18,10 @@ from privwiz.circles import RESOLUTIONS, Circles
 from privwiz.communities import leiden
 from privwiz.covariance import latent_prior
 from privwiz.decisions import Decision, decide_numbers
-from privwiz.errors import DataError, PrivwizError
+from privwiz.errors import DataError, PrivwizError, UnknownItem
 from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
-from privwiz.items import ProfileItem
+from privwiz.items import CATALOGUE, ProfileItem
 from privwiz.network_store import Said
 from privwiz.prior import Prior
 from privwiz.rejected import NO_FRIEND
@@ -38,6 +38,7 @@ MOST_FRIENDS = 3000
 
 _SAME = "says again what an earlier row says"
 _NO_ITEM = "names something that is not among the items"
+_CATALOGUE = frozenset(item.id for item in CATALOGUE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +175,10 @@ def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) 
     Raises
     ------
     DataError
-        If the user contradicts itself, or a decision is not known: such a user gets no policy, for leaving the answer out could
-        show what it hides.
+        If the user contradicts itself, a decision is not known, or something is hidden from somebody who is not in the graph:
+        such a user gets no policy, for leaving the answer out could show what it hides.
+    UnknownItem
+        If an answer names an item that is neither among those of the run nor in the catalogue, for the same reason.
     """
     log, rejected = _read(network, said, labelling.items)
     items, prior, seed = labelling.items, labelling.prior, labelling.seed
@@ -225,6 +228,11 @@ def _read(
     cells: dict[tuple[int, str], Said] = {}
     rejected = []
     for answer in sorted(said, key=attrgetter("item", "friend", "decision", "line")):
+        if answer.item not in place and answer.item not in _CATALOGUE:
+            raise UnknownItem(answer.item, tuple(place))
+        if not answer.friend:
+            hidden = f"an answer hides {answer.item!r} from somebody who is not in the graph"
+            raise DataError(f"{hidden}; find the row in rejected.csv, and correct the id or delete the row")
         cell = (place.get(answer.item, -1), answer.friend)
         reason = NO_FRIEND if answer.friend not in friends else _NO_ITEM if cell[0] < 0 else None
         if reason is None and answer.decision not in _VALUES:

@@ -30,7 +30,7 @@ class Said:
     Parameters
     ----------
     item, friend, decision : str
-        As the table has them.
+        As the table has them; ``friend`` is empty where it names nobody in the graph.
     line : int
         Where it stands in the table; 0 where the engine does not know.
     """

@@ -14,7 +14,7 @@ from privwiz.errors import DataError
 from privwiz.files import FilePath, source_name
 from privwiz.network_store import VALUE, NetworkStore
 from privwiz.pieces import Piece, read_pieces
-from privwiz.rejected import NO_FRIEND, NO_USER, Rejected, RejectedRows
+from privwiz.rejected import NO_PERSON, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
 from privwiz.ties import STRONGEST, WEAKEST, tie_weight
 from privwiz.vocabulary import Vocabulary, distinct_texts
@@ -214,9 +214,10 @@ def _sort_answers(
     spill = Spill(folder / "spill", _ANSWER, len(people), count, memory)
     for piece in read_pieces(answers, names):
         who, friend = people.numbers(piece["user"]), people.numbers(piece["friend"])
-        nothing = _empty(piece, *names)
-        reasons = {"lacks a user, an item, a friend or a decision": nothing, NO_USER: who < 0, NO_FRIEND: friend < 0}
+        reasons = {"lacks a user": _empty(piece, "user"), NO_USER: who < 0, NO_PERSON: friend < 0}
         good = _sift(piece, names, reasons, rejected)
+        # What hides something from nobody we know was meant for somebody: it stays with its user, who gets no policy for it.
+        good |= (who >= 0) & (friend < 0) & ~_equal(piece, "decision", "allow")
         columns = {name: texts.numbers(piece[name])[good] for name in ("item", "decision")}
         spill.add(spill.records(who=who[good], friend=friend[good], line=np.array(piece.lines)[good], **columns))
     _write_sorted(folder, "answers", spill, ("who", "line"), distinct=False)
@@ -282,10 +283,14 @@ def _indices(rows: Array) -> Any:
 
 
 def _empty(piece: Piece, *names: str) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.logical_or.reduce([_equal(piece, name, "") for name in names]))
+
+
+def _equal(piece: Piece, name: str, text: str) -> npt.NDArray[np.bool_]:
     from pyarrow import compute
 
-    columns = [compute.equal(piece[name], "").to_numpy(zero_copy_only=False) for name in names]
-    return np.asarray(np.logical_or.reduce(columns))
+    found: npt.NDArray[np.bool_] = compute.equal(piece[name], text).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _weights(piece: Piece) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -52,9 +52,9 @@ class Vocabulary:
         return low if low < len(self.texts) and self.texts[low].as_py() == text else -1
 
     def some(self, numbers: npt.NDArray[np.integer]) -> list[str]:
-        """Return the texts of some numbers."""
+        """Return the texts of some numbers; ``""`` for -1."""
         pa, _ = pyarrow("labelling many users")
-        texts: list[str] = self.texts.take(pa.array(numbers)).to_pylist()
+        texts: list[str] = self.texts.take(pa.array(numbers, mask=numbers < 0)).fill_null("").to_pylist()
         return texts
 
     def save(self, path: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_user_who_contradicts_itself_gets_no_policy(town, tmp_path):
     changed = [(*row[:3], "dney") if row[0] == users[0] else row for row in answers]
     changed += [(*row[:3], other[row[3]]) for row in answers if row[0] == users[1]][:1]
     changed += [row for row in answers if row[0] == users[2]][:2]
-    changed += [(*changed[-1][:1], "shoe size", changed[-1][2], "deny"), (users[2], "phone", users[2], "allow")]
+    changed += [(*changed[-1][:1], "email", changed[-1][2], "deny"), (users[2], "phone", users[2], "allow")]
     write_answers(tmp_path / "answers.csv", changed)
     text = run("label", *options(town, answers=tmp_path / "answers.csv"), "--out", tmp_path / "out", code=1)
     assert f"Error: 2 users have no policy; see {tmp_path}/out/errors.csv" in text
@@ -180,6 +180,28 @@ def test_a_user_who_contradicts_itself_gets_no_policy(town, tmp_path):
     ]
     rest = [row for row in answers if row[0] not in users[:2]]
     assert cells(tmp_path / "out") == one_by_one(town, rest)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda answer: (*answer[:3], ""), "is ''; use allow, deny or ask"),
+        (lambda answer: (answer[0], "phoen", *answer[2:]), "'phoen' is not one of the profile items"),
+        (lambda answer: (answer[0], "", *answer[2:]), "'' is not one of the profile items"),
+        (lambda answer: (*answer[:2], f"{answer[2]} ", answer[3]), "from somebody who is not in the graph; find the row"),
+        (lambda answer: (*answer[:2], "", "dney"), "from somebody who is not in the graph; find the row"),
+    ],
+)
+def test_a_denial_that_cannot_be_read_fails_its_user(town, tmp_path, change, error):
+    """No slip in an answer that hides something makes it as if nothing were said: its user gets no policy, the others do."""
+    answers = list(read_table(town / "answers.parquet", ("user", "item", "friend", "decision")).rows())
+    denied = next(row for row in answers if row[3] == "deny")
+    write_answers(tmp_path / "answers.csv", [change(row) if row == denied else row for row in answers])
+    run("label", *options(town, answers=tmp_path / "answers.csv"), "--out", tmp_path / "out", code=1)
+    (failed,) = read_table(tmp_path / "out" / "errors.csv", ("user", "error")).rows()
+    assert failed[0] == denied[0]
+    assert error in failed[1]
+    assert {user for user, *_ in cells(tmp_path / "out")} == {row[0] for row in answers} - {denied[0]}
 
 
 def test_a_user_with_too_many_friends_is_counted(town, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from privwiz.graphs import ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.readers import read_graph
-from privwiz.rejected import NO_FRIEND, NO_USER, RejectedRows
+from privwiz.rejected import NO_PERSON, NO_USER, RejectedRows
 from privwiz.store_builder import build_store
 from privwiz.tables import write_table
 
@@ -64,16 +64,25 @@ def test_answers_come_back_in_the_order_of_the_table(tmp_path):
     assert store.answering().tolist() == [0, 1]
 
 
+def test_what_may_hide_something_is_never_left_out(tmp_path):
+    """An answer without item or decision stays with its user, and so does one that hides something from nobody we know."""
+    answers = [("bo", "", "ann", "deny"), ("bo", "phone", "ann", ""), ("bo", "phone", "Ann", "deny"), ("bo", "phone", "", "ask")]
+    store, _, counts = stored(tmp_path, [("ann", "bo", "")], answers=[*answers, ("bo", "phone", "Ann", "allow")])
+    said = [Said("", "ann", "deny", 1), Said("phone", "ann", "", 2), Said("phone", "", "deny", 3), Said("phone", "", "ask", 4)]
+    assert list(store.said(store.people.number("bo"))) == said
+    assert [(reason, count) for (_, reason), count in counts.items()] == [(NO_PERSON, 3)]
+
+
 def test_rows_that_cannot_be_used_are_kept_with_the_reason(tmp_path):
     """Self-ties, empty ids, bad weights and rows about strangers are rejected; the rest of the table counts."""
     edges = [("ann", "bo", "1"), ("ann", "ann", ""), ("", "bo", ""), ("bo", "dee", "-1"), ("bo", "f", "much")]
-    answers = [("ann", "phone", "zoe", "allow"), ("ann", "", "bo", "deny"), ("zoe", "phone", "bo", "deny")]
+    answers = [("ann", "phone", "zoe", "allow"), ("", "phone", "bo", "deny"), ("zoe", "phone", "bo", "deny")]
     store, _, counts = stored(tmp_path, edges, [("zoe", "school", "PKU"), ("ann", "", "x")], answers)
     assert store.people.texts.to_pylist() == ["ann", "bo", "dee", "f"]
     assert sorted((table.rpartition("/")[2], reason, count) for (table, reason), count in counts.items()) == [
         ("answers.parquet", NO_USER, 1),
-        ("answers.parquet", "lacks a user, an item, a friend or a decision", 1),
-        ("answers.parquet", NO_FRIEND, 1),
+        ("answers.parquet", "lacks a user", 1),
+        ("answers.parquet", NO_PERSON, 1),
         ("edges.parquet", "has a weight that is not a number from 1e-100 to 1e+100", 2),
         ("edges.parquet", "lacks an id", 1),
         ("edges.parquet", "ties somebody to themselves", 1),
