@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -258,7 +259,7 @@ def _prepare(
     """Build the store and choose the users, unless that is done."""
     store_folder = folder / "store"
     job = _Job(folder, source_name(given.answers), labelling, layout, resources.chunk, given.new is not None)
-    if (folder / "chosen.npy").exists():
+    if (folder / "chosen.npy").exists() and NetworkStore(store_folder).whole:
         return job
     for left in (store_folder, folder / "before.npy"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
@@ -274,6 +275,8 @@ def _prepare(
         np.save(folder / "before.npy", _digests_before(Path(given.since), store))
     for name in ("policies", "users", "rejected", "done"):
         (folder / name).mkdir(exist_ok=True)
+    for path in (folder, *folder.glob("*.*"), store_folder, *store_folder.glob("*.*")):
+        _settle(path)
     with writing(folder / "chosen.npy") as file:
         np.save(file, chosen)
     return job
@@ -353,6 +356,7 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
                 for said, reason in policy.rejected
             )
             report.slowest.append((time.process_time() - begun, outcome.user, outcome.friends))
+    _settle(job.folder / "rejected" / f"{part:06}.csv")
     _count(report, labelled, job.labelling)
     names = [item.id for item in job.labelling.items]
     table = policy_table(labelled, names, job.layout, reasons=job.labelling.reasons is not None)
@@ -422,6 +426,15 @@ def _failed(folder: Path, parts: Sequence[int]) -> Iterator[tuple[str, str]]:
 
 def _done_file(folder: Path, part: int) -> Path:
     return folder / "done" / f"{part:06}.json"
+
+
+def _settle(path: Path) -> None:
+    """See to it that a file, or what a folder lists, is there even if the machine loses its power now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_json(path: Path, document: object) -> None:

@@ -119,7 +119,7 @@ class Outcome:
         ``"labelled"``, ``"unchanged"`` since an earlier run, or ``"failed"``.
     friends, answers : int
     fingerprint : str
-        A digest of all that the policy depends on; empty where it is not known.
+        A digest of all that the policy depends on; empty where there is no policy.
     error : str
         Why there is no policy; else empty.
     """
@@ -152,7 +152,7 @@ def judge_case(
     before : str
         The fingerprint of the user in an earlier run: where it is the same, nothing is done.
     """
-    answers, digest = 0, ""
+    answers = 0
     try:
         network, said = _within(labelling, friends, case)
         answers, digest = len(said), case_fingerprint(network, said, labelling)
@@ -163,7 +163,7 @@ def judge_case(
         wrong = str(error)
     except Exception as error:  # noqa: BLE001 - one user's failure, whatever it is, is no reason to leave a million others
         wrong = f"a fault of privwiz, please report it: {type(error).__name__}: {error}"
-    return Outcome(user, "failed", friends, answers, digest, wrong), None
+    return Outcome(user, "failed", friends, answers, "", wrong), None
 
 
 def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) -> Labelled:

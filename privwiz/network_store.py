@@ -68,6 +68,18 @@ class NetworkStore:
         """Whether any tie states a weight."""
         return (self.folder / "weights.npy").exists()
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there, as it may not be after a machine has lost its power."""
+        names = ["ties", "profiles", "answers", *(["new"] if (self.folder / "new_starts.npy").exists() else [])]
+        try:
+            sizes = [(self._starts(name), len(self._array(name))) for name in names]
+            if self.weighted:
+                sizes.append((self._starts("ties"), len(self._array("weights"))))
+            return all(len(starts) == len(self.people) + 1 and starts[-1] == size for starts, size in sizes)
+        except (EOFError, FileNotFoundError, ValueError):
+            return False
+
     def friends(self, person: int) -> npt.NDArray[np.uint32]:
         """Return the numbers of the friends of person number ``person``, ascending."""
         start, end = self._starts("ties")[person : person + 2]
@@ -94,9 +106,11 @@ class NetworkStore:
         n = len(friends)
         rows, sizes = self._rows("ties", friends)
         where = self._where
-        where[friends] = np.arange(n, dtype=np.int32)
-        at = where[self._array("ties")[rows]]
-        where[friends] = -1
+        try:
+            where[friends] = np.arange(n, dtype=np.int32)
+            at = where[self._array("ties")[rows]]
+        finally:  # also where memory is short: what is left there would be taken for friends of the next user
+            where[friends] = -1
         inside = at >= 0
         owner = np.repeat(np.arange(n), sizes)[inside]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int32)

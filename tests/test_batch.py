@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
@@ -228,6 +230,16 @@ def test_only_who_changed_is_labelled_again(town, tmp_path):
     assert cells(wednesday.folder) == []
 
 
+def test_who_failed_is_not_taken_for_unchanged(town, tmp_path):
+    """A user who could not be labelled fails in every later run until it can be, however little has changed."""
+    answers = list(read_table(town / "answers.parquet", ("user", "item", "friend", "decision")).rows())
+    write_answers(tmp_path / "answers.parquet", [*answers, (*answers[0][:3], "dney")])
+    changed = tables(town, answers=tmp_path / "answers.parquet", users=[answers[0][0]])
+    monday = label_many(changed, tmp_path / "monday", labelling())
+    tuesday = label_many(replace(changed, since=tmp_path / "monday"), tmp_path / "tuesday", labelling())
+    assert monday.report.outcomes == tuesday.report.outcomes == {"failed": 1}
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"items": profile_items(["phone"])}, {"prior": Prior.flat()}, {"reasons": "en"}])
 def test_another_way_to_label_changes_everybody(town, tmp_path, change):
     """With another seed, other items, another prior or reasons, no user counts as unchanged."""
@@ -316,6 +328,59 @@ def test_an_interrupted_run_leaves_quietly_and_goes_on(town, tmp_path):
     assert (process.returncode, "Traceback" in rest) == (130, False), rest
     assert "12 users labelled" in run("label", *options(town), "--out", tmp_path / "out", "--resume")
     assert len(cells(tmp_path / "out")) > 0
+
+
+class Leaving:
+    """Watches a run, and interrupts it before its first user."""
+
+    def say(self, _):
+        """Hear what is being done."""
+
+    def progress(self, *_):
+        """Hear that the run is ready to label."""
+        raise KeyboardInterrupt
+
+
+def emptied(path):
+    """Make an array of the store look as after a power failure that took its last write: without rows."""
+    kind = np.load(path, mmap_mode="r").dtype
+    with path.open("r+b") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (0,)}
+        )
+
+
+@pytest.mark.parametrize("damage", ["ties", "weights", "profiles", "answers", "lost"])
+def test_a_torn_store_is_built_again(town, tmp_path, damage):
+    """A run that goes on after its machine lost its power never takes missing ties, profiles or answers for there being none."""
+    expected = label_many(tables(town, users=2), tmp_path / "expected", labelling()).folder
+    with pytest.raises(KeyboardInterrupt):
+        label_many(tables(town, users=2), tmp_path / "out", labelling(), watcher=Leaving())
+    store = tmp_path / "out.unfinished" / "store"
+    if damage == "lost":
+        (store / "answers.npy").write_bytes(b"")
+    else:
+        emptied(store / f"{damage}.npy")
+    label_many(tables(town, users=2), tmp_path / "out", labelling(), resume=True)
+    assert files(tmp_path / "out") == files(expected)
+
+
+def test_what_a_run_goes_on_with_is_on_the_disk_first(town, tmp_path, monkeypatch):
+    """Before a run says that its store is built, or a part done, the system has written every file of it to the disk."""
+    settled, sync = [], os.fsync
+
+    def watch(descriptor):
+        settled.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    with pytest.raises(KeyboardInterrupt):
+        label_many(tables(town, users=2), tmp_path / "out", labelling(), watcher=Leaving())
+    folder = tmp_path / "out.unfinished"
+    assert {folder / "store", *(folder / "store").glob("*.*"), folder / "rejected-tables.csv"} <= set(settled)
+    settled.clear()
+    label_many(tables(town, users=2), tmp_path / "out", labelling(), resume=True)
+    assert folder / "rejected" / "000000.csv" in settled
 
 
 def corrupt(town, path):

@@ -56,6 +56,24 @@ def test_an_ego_network_is_that_of_the_graph(tmp_path_factory, edges, profiles, 
         assert_same_network(store.ego_network(number), ego_network(graph, user))
 
 
+def test_a_network_that_does_not_fit_leaves_nothing_to_the_next(tmp_path):
+    """Where memory runs short for one user, the next user's network is the same as ever."""
+    store, _, _ = stored(tmp_path, [("ann", "bo", ""), ("dee", "f", ""), ("ann", "f", ""), ("ann", "dee", ""), ("bo", "f", "")])
+    asked = []
+
+    class Short(NetworkStore):
+        def _array(self, name):
+            asked.append(name)
+            if name == "ties" and asked.count(name) == 2:  # the first time, who the friends are; now, whom they are tied to
+                raise MemoryError
+            return super()._array(name)
+
+    short = Short(store.folder)
+    with pytest.raises(MemoryError):
+        short.ego_network(0)
+    assert_same_network(short.ego_network(3), store.ego_network(3))
+
+
 def test_answers_come_back_in_the_order_of_the_table(tmp_path):
     """A user's answers keep the order and the line of the table; who has none has none."""
     answers = [("bo", "phone", "ann", "allow"), ("ann", "phone", "bo", "deny"), ("bo", "email", "ann", "perhaps")]
