@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -405,6 +406,25 @@ def empty_folder(town, path):
     return options(town, graph=path)
 
 
+def beside(name):
+    """Return what makes a folder of answers with something in it that is no Parquet file, and returns the options of a run."""
+
+    def make(town, path):
+        (path / "day=2").mkdir(parents=True)
+        shutil.copy(town / "answers.parquet", path / "day=2")
+        (path / "day=2" / name).symlink_to(town)
+        return options(town, answers=path)
+
+    return make
+
+
+def nobody(town, path):
+    """Return the options of a run over the users of a table in which there are none."""
+    write_table(f"{path}.csv", {"user": []})
+    return options(town, users=f"{path}.csv")
+
+
+VAGUE = "a floating-point number too large to be exact; store ids as whole numbers or text"
 NO_ANSWERS = {name: pa.array([], pa.string()) for name in ("user", "item", "friend", "decision")}
 
 
@@ -426,6 +446,17 @@ NO_ANSWERS = {name: pa.array([], pa.string()) for name in ("user", "item", "frie
         ),
         (written("answers", NO_ANSWERS), "{bad}: no answers in it that could be used; add rows, or name users"),
         (lambda town, path: options(town, profiles=path), "{bad}: no such file; check the path"),
+        (
+            written("answers", {"user": [2.0**53], "item": ["phone"], "friend": ["ada"], "decision": ["deny"]}),
+            f"{{bad}}: column 'user' holds 9007199254740992.0, {VAGUE}",
+        ),
+        (
+            written("answers", {"user": pa.array([2**24], pa.float32()), **dict.fromkeys(("item", "friend", "decision"), ["a"])}),
+            f"{{bad}}: column 'user' holds 16777216.0, {VAGUE}",
+        ),
+        (beside("more.parq"), "{bad}/day=2/more.parq: is no .parquet file; rename it, or move it out of the folder of the table"),
+        (beside("linked"), "{bad}/day=2/linked: is no .parquet file; rename it, or move it out of the folder of the table"),
+        (nobody, "{bad}.csv: no users in it; add rows, or leave --users out to label everybody who answered"),
         (empty_folder, "{bad}: a directory without .parquet files; give a table or a folder of Parquet files"),
         (lambda town, _: options(town, answers="-"), "--answers - can be read only once, and many users take more; give a file"),
         (

@@ -129,7 +129,8 @@ def test_columns_of_every_kind(tmp_path, kind):
         for day in (1, 2):
             (path / f"day={day}").mkdir(parents=True)
             part = {name: values[:1] if day == 1 else values[1:] for name, values in table.items()}
-            pq.write_table(pa.table(part), path / f"day={day}" / "part.parquet")
+            pq.write_table(pa.table(part), path / f"day={day}" / ("part.parquet" if day == 1 else "part.PARQUET"))
+        (path / "_SUCCESS").touch()
     else:
         pq.write_table(pa.table(table), path)
     write_table(tmp_path / "answers.csv", {"user": [1], "item": ["phone"], "friend": [2], "decision": ["deny"]})

@@ -125,15 +125,27 @@ def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen_users(named: tuple[str, ...], path: str | None) -> tuple[str, ...] | int | None:
-    """Return the users that the options name, or how many to draw by chance; None where no option is given."""
+    """Return the users that the options name, or how many to draw by chance; None where no option is given.
+
+    Raises
+    ------
+    DataError
+        If a table names nobody: that is not to mean everybody.
+    """
     from privwiz.tables import read_table
 
     if path is not None and path.isdecimal():
         if named:
             raise DataError(f"--users {path} draws users by chance; leave --user out")
         return int(path)
-    listed = () if path is None else read_table(path, ("user",)).check_filled("user")["user"]
-    return tuple(dict.fromkeys((*named, *listed))) or None
+    if path is None:
+        return tuple(dict.fromkeys(named)) or None
+    listed = read_table(path, ("user",)).check_filled("user")["user"]
+    if not listed:
+        raise DataError(
+            "no users in it; add rows, or leave --users out to label everybody who answered", source=source_name(path)
+        )
+    return tuple(dict.fromkeys((*named, *listed)))
 
 
 def run_many(
