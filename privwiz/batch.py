@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from privwiz.errors import DataError, PrivwizError
 from privwiz.files import FilePath, source_name, writing
 from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.network_store import NetworkStore, Said
+from privwiz.pieces import read_pieces
 from privwiz.policy_parts import Layout, policy_table, write_part
 from privwiz.rejected import Rejected, RejectedRows
 from privwiz.store_builder import DEFAULT_MEMORY, build_store
@@ -41,7 +42,8 @@ class BatchInput:
     edges, profiles, answers : path
         As `privwiz.store_builder.build_store` takes them.
     users : sequence of str, or int, optional
-        Whom to label; or how many, drawn by chance among those who answered. All who answered, unless given.
+        Whom to label; or how many, drawn by chance among those who answered. Unless given, all who answered, and all of the
+        earlier run, whose answers may have been withdrawn.
     new : path, optional
         A table of new ties, like that of the edges: both ends of each are labelled, and only the cells of those newly tied are
         written.
@@ -268,11 +270,12 @@ def _prepare(
             store_folder, given.edges, given.profiles, given.answers, rejected, new=given.new, memory=resources.memory, say=say
         )
     say("choosing users")
-    chosen, strangers = _choose(store, given, labelling.seed)
+    earlier = None if given.since is None else _EarlierRun.read(Path(given.since))
+    chosen, strangers = _choose(store, given, labelling.seed, earlier)
     _write_json(folder / "tables.json", ChunkReport(rejected=rejected.counts).to_dict())
     _write_json(folder / "strangers.json", strangers)
-    if given.since is not None:
-        np.save(folder / "before.npy", _digests_before(Path(given.since), store))
+    if earlier is not None:
+        np.save(folder / "before.npy", earlier.digests(store, layout))
     for name in ("policies", "users", "rejected", "done"):
         (folder / name).mkdir(exist_ok=True)
     for path in (folder, *folder.glob("*.*"), store_folder, *store_folder.glob("*.*")):
@@ -282,7 +285,9 @@ def _prepare(
     return job
 
 
-def _choose(store: NetworkStore, given: BatchInput, seed: int) -> tuple[npt.NDArray[np.intp], list[str]]:
+def _choose(
+    store: NetworkStore, given: BatchInput, seed: int, earlier: "_EarlierRun | None"
+) -> tuple[npt.NDArray[np.intp], list[str]]:
     """Return the numbers of the users to label, ascending, and those asked for who are not in the graph."""
     if given.new is not None:
         return store.newly_tied(), []
@@ -292,25 +297,45 @@ def _choose(store: NetworkStore, given: BatchInput, seed: int) -> tuple[npt.NDAr
             raise DataError("no answers in it that could be used; add rows, or name users", source=source_name(given.answers))
         if given.users is not None and given.users < len(answering):
             answering = np.sort(np.random.default_rng(seed).choice(answering, given.users, replace=False))
-        return answering, []
+        if given.users is not None or earlier is None:
+            return answering, []
+        pa, _ = pyarrow("labelling many users")
+        found = store.people.numbers(earlier.users)
+        return np.union1d(answering, found[found >= 0]), sorted(earlier.users.filter(pa.array(found < 0)).to_pylist())
     numbers = {user: store.people.number(user) for user in given.users}
     strangers = sorted(user for user, number in numbers.items() if number < 0)
     return np.array(sorted(number for number in numbers.values() if number >= 0), np.intp), strangers
 
 
-def _digests_before(since: Path, store: NetworkStore) -> npt.NDArray[np.bytes_]:
-    """Return the fingerprint of each person in an earlier run, by number; empty where there is none."""
-    _, pq = pyarrow("labelling many users")
-    digests = np.zeros(len(store.people), "S64")
-    files = sorted((since / "users").glob("part-*.parquet"))
-    if not files:
-        raise DataError("holds no finished run; give the folder that an earlier run wrote", source=str(since))
-    for path in files:
-        table = pq.read_table(path, columns=["user", "fingerprint"])
-        numbers = store.people.numbers(table["user"].combine_chunks())
-        there = numbers >= 0
-        digests[numbers[there]] = np.array(table["fingerprint"].to_pylist(), "S64")[there]
-    return digests
+@dataclass(frozen=True, eq=False, slots=True)
+class _EarlierRun:
+    """What another run left: ids and fingerprints of its users, as long pyarrow arrays of text, and how it wrote policies."""
+
+    users: Any
+    fingerprints: Any
+    layout: Layout
+
+    @classmethod
+    def read(cls, folder: Path) -> "_EarlierRun":
+        pa, pq = pyarrow("labelling many users")
+        part = min((folder / "policies").glob("*.parquet"), default=None)
+        if part is None or not (folder / "report.json").is_file():
+            raise DataError("holds no finished run; give the folder that an earlier run wrote", source=str(folder))
+        pieces = list(read_pieces(folder / "users", ("user", "fingerprint")))
+        users, prints = (pa.chunked_array([piece[name] for piece in pieces], pa.string()) for name in ("user", "fingerprint"))
+        try:
+            return cls(users, prints, "nested" if "friends" in pq.read_schema(part).names else "flat")
+        except (pa.ArrowException, OSError):
+            raise DataError("not a Parquet file, or damaged; write it again", source=str(part)) from None
+
+    def digests(self, store: NetworkStore, layout: Layout) -> npt.NDArray[np.bytes_]:
+        """Return the fingerprint of each person, by number; empty where there is none, or policies were written otherwise."""
+        digests = np.zeros(len(store.people), "S32")
+        if self.layout == layout:
+            numbers = store.people.numbers(self.users)
+            there = numbers >= 0
+            digests[numbers[there]] = np.array(self.fingerprints.to_pylist(), "S32")[there]
+        return digests
 
 
 def _start(job: _Job) -> Work:
@@ -344,7 +369,8 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
                 job.labelling,
                 "" if before is None else before[person].decode(),
             )
-            outcomes.append(outcome)
+            # What is left of a policy that was written in part only is not to pass for all of it in a later run.
+            outcomes.append(replace(outcome, fingerprint="") if job.only_new else outcome)
             report.outcomes[outcome.status] += 1
             if outcome.error:
                 report.errors.append((outcome.user, outcome.error))

@@ -6,6 +6,7 @@ import marshal
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -64,8 +65,9 @@ class Labelling:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest that differs wherever policies may differ."""
+        """A digest that differs wherever policies may differ, as between two versions of this library."""
         settings = [fingerprint(self.prior), [asdict(item) for item in self.items], self.seed, self.reasons, self.most_friends]
+        settings.append(version("privwiz"))
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
 

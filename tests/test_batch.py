@@ -20,6 +20,7 @@ from privwiz.case import Labelling
 from privwiz.cli import main
 from privwiz.community import simulate_community
 from privwiz.community_files import write_community
+from privwiz.errors import DataError
 from privwiz.items import profile_items
 from privwiz.prior import Prior
 from privwiz.readers import read_ego_network
@@ -37,6 +38,21 @@ def town(tmp_path_factory):
     rows = [row for row in answers.rows() if row[0] in sorted(set(answers["user"]))[::5] and row[1] in ITEMS]
     write_answers(folder / "answers.parquet", rows)
     return folder
+
+
+class Leaving:
+    """Watches a run, and interrupts it when this many users are done."""
+
+    def __init__(self, users=0):
+        self.users = users
+
+    def say(self, _):
+        """Hear what is being done."""
+
+    def progress(self, done, _):
+        """Hear how many users are done."""
+        if done == self.users:
+            raise KeyboardInterrupt
 
 
 def write_answers(path, rows):
@@ -241,6 +257,47 @@ def test_who_failed_is_not_taken_for_unchanged(town, tmp_path):
     assert monday.report.outcomes == tuesday.report.outcomes == {"failed": 1}
 
 
+def test_who_withdrew_every_answer_or_left_is_not_forgotten(town, tmp_path):
+    """A run since another labels those of its users who have no answers left, and says who of them is no longer in the graph."""
+    answers = list(read_table(town / "answers.parquet", ("user", "item", "friend", "decision")).rows())
+    edges = read_table(town / "edges.parquet", ("source", "target", "weight"))
+    users = sorted({row[0] for row in answers})
+    gone, silent = users[0], next(user for user in users[1:] if {user, users[0]} not in map(set, edges.rows("source", "target")))
+    label_many(tables(town), tmp_path / "monday", labelling())
+    rows = [row for row in edges.rows() if gone not in row]
+    write_table(tmp_path / "edges.parquet", {name: [row[k] for row in rows] for k, name in enumerate(edges.columns)})
+    write_answers(tmp_path / "answers.parquet", [row for row in answers if not {gone, silent} & {row[0], row[2]}])
+    changed = {name: tmp_path / f"{name}.parquet" for name in ("edges", "answers")}
+    tuesday = label_many(tables(town, since=tmp_path / "monday", **changed), tmp_path / "tuesday", labelling())
+    assert tuesday.report.errors == [(gone, "is not in the graph")]
+    alone = label_many(tables(town, users=[silent], **changed), tmp_path / "alone", labelling())
+    assert [row for row in cells(tuesday.folder) if row[0] == silent] == cells(alone.folder)
+    assert sum(tuesday.report.outcomes.values()) == len(users)
+
+
+def test_a_suggestion_or_another_layout_does_not_count_as_an_earlier_policy(town, tmp_path):
+    """After a run that wrote new cells only, or in another layout, or was not finished, nobody is unchanged."""
+    answers = list(read_table(town / "answers.parquet", ("user", "item", "friend", "decision")).rows())
+    write_table(tmp_path / "new.csv", {"source": [answers[0][0]], "target": [answers[0][2]]})
+    user = tables(town, users=[answers[0][0]])
+    suggested = label_many(tables(town, new=tmp_path / "new.csv"), tmp_path / "suggested", labelling())
+    since = label_many(replace(user, since=suggested.folder), tmp_path / "since", labelling())
+    assert since.report.outcomes == {"labelled": 1, "failed": 0}
+    nested = label_many(replace(user, since=since.folder), tmp_path / "nested", labelling(), layout="nested")
+    assert nested.report.outcomes == {"labelled": 1, "failed": 0}
+    with pytest.raises(KeyboardInterrupt):
+        label_many(user, tmp_path / "stopped", labelling(), resources=Resources(1, 1), watcher=Leaving(1))
+    with pytest.raises(DataError, match="unfinished: holds no finished run; give the folder that an earlier run wrote"):
+        label_many(replace(user, since=tmp_path / "stopped.unfinished"), tmp_path / "out", labelling())
+
+
+def test_another_version_changes_everybody(monkeypatch):
+    """What another version of the library labelled counts as changed, and a run that it began does not go on."""
+    before = labelling().fingerprint
+    monkeypatch.setattr("privwiz.case.version", lambda _: "0.0.0")
+    assert labelling().fingerprint != before
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"items": profile_items(["phone"])}, {"prior": Prior.flat()}, {"reasons": "en"}])
 def test_another_way_to_label_changes_everybody(town, tmp_path, change):
     """With another seed, other items, another prior or reasons, no user counts as unchanged."""
@@ -329,17 +386,6 @@ def test_an_interrupted_run_leaves_quietly_and_goes_on(town, tmp_path):
     assert (process.returncode, "Traceback" in rest) == (130, False), rest
     assert "12 users labelled" in run("label", *options(town), "--out", tmp_path / "out", "--resume")
     assert len(cells(tmp_path / "out")) > 0
-
-
-class Leaving:
-    """Watches a run, and interrupts it before its first user."""
-
-    def say(self, _):
-        """Hear what is being done."""
-
-    def progress(self, *_):
-        """Hear that the run is ready to label."""
-        raise KeyboardInterrupt
 
 
 def emptied(path):
