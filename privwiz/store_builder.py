@@ -74,11 +74,10 @@ def build_store(
     say("reading who there is")
     tables = (edges,) if new is None else (edges, new)
     people, weighted, count = _people(tables)
-    if not count:
-        raise DataError("no ties in it; give an edge list with a row for each tie", source=source_name(edges))
     people.save(folder / "people.arrow")
     say(f"{len(people):,} people, {count:,} rows of ties; sorting the ties")
-    _sort_ties(folder, "ties", tables, people, rejected, weighted=weighted, count=count, memory=memory)
+    if not _sort_ties(folder, "ties", tables, people, rejected, weighted=weighted, count=count, memory=memory):
+        raise DataError("no ties in it; give an edge list with a row for each tie", source=source_name(edges))
     if new is not None:
         with RejectedRows(Path(os.devnull)) as known:
             _sort_ties(folder, "new", (new,), people, known, weighted=False, count=count, memory=memory)
@@ -115,7 +114,8 @@ def _sort_ties(
     weighted: bool,
     count: int,
     memory: int,
-) -> None:
+) -> int:
+    """Write the ties of each person, and return how many there are."""
     spill = Spill(folder / "spill", _TIE if weighted else _BARE_TIE, len(people), 2 * count, memory)
     for path in edges:
         for piece in read_pieces(path, ("source", "target"), ("weight",), "weight"):
@@ -148,6 +148,7 @@ def _sort_ties(
             degrees = np.bincount((keys >> np.uint64(32)).astype(np.int64) - first, minlength=end - first)
             starts.append(starts[-1][-1] + np.cumsum(degrees))
         np.save(folder / f"{name}_starts.npy", np.concatenate(starts))
+    return int(starts[-1][-1])
 
 
 def _strongest(weights: Array, begins: Array) -> Array:

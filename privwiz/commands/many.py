@@ -53,7 +53,7 @@ def refuse_many_options(context: click.Context) -> None:
             )
 
 
-def many_tables(graph: str, profiles: str | None, answers: str, since: str | None) -> "BatchInput":
+def many_tables(graph: str, profiles: str | None, answers: str, since: str | None, new: str | None = None) -> "BatchInput":
     """Return what a run over many users reads.
 
     Raises
@@ -63,10 +63,10 @@ def many_tables(graph: str, profiles: str | None, answers: str, since: str | Non
     """
     from privwiz.batch import BatchInput
 
-    for option, path in (("--graph", graph), ("--profiles", profiles), ("--answers", answers)):
+    for option, path in (("--graph", graph), ("--profiles", profiles), ("--answers", answers), ("--new", new)):
         if path == STANDARD:
             raise DataError(f"{option} - can be read only once, and many users take more; give a file")
-    return BatchInput(graph, answers, profiles, since=since)
+    return BatchInput(graph, answers, profiles, new=new, since=since)
 
 
 def many_labelling(
