@@ -1,15 +1,17 @@
 """Policies of many users at once: from tables to tables, on all processors of one machine, and on again after a crash."""
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,8 @@ from privwiz.workers import Work, run_tasks
 
 __all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "unfinished_folder"]
 
+_LOCK = ".privwiz"
+_RESULT = "result"
 _STRANGER = "is not in the graph"
 
 
@@ -144,9 +148,9 @@ def label_many(
 ) -> BatchRun:
     """Label many users.
 
-    The run works in ``OUT.unfinished``, which becomes ``OUT`` in one step when all is done: whoever finds ``OUT`` finds it
-    complete. Equal input gives equal files, ``report.json`` and ``report.html`` aside, whatever the number of workers and however
-    often the run was interrupted.
+    The run works in ``OUT.unfinished``, alone. What is in ``result`` there becomes ``OUT`` in one step when all is done: whoever
+    finds ``OUT`` finds it complete. Equal input gives equal files, ``report.json`` and ``report.html`` aside, whatever the number
+    of workers and however often the run was interrupted.
 
     Parameters
     ----------
@@ -164,34 +168,41 @@ def label_many(
     ------
     DataError
         If a table cannot be used, ``out`` is there already, there is an unfinished run and ``resume`` is not given, or it is of
-        other input; or if the disk is full. What is done is kept for ``resume``.
+        other input, or another process is at it; or if the disk is full. What is done is kept for ``resume``.
     MissingExtra
         If pyarrow is not installed.
     """
     pyarrow("labelling many users")
     started, watcher, resources = time.monotonic(), watcher or _Nobody(), resources or Resources()
     chunk = resources.chunk
-    folder = _claim(Path(out), _plan(given, labelling, layout, chunk), resume=resume)
     try:
-        job = _prepare(folder, given, labelling, layout, resources, watcher.say)
-        total = len(np.load(folder / "chosen.npy", mmap_mode="r"))
-        parts = range(-(-total // chunk))
-        todo = [part for part in parts if not _done_file(folder, part).exists()]
-        done = total - sum(_size(part, total, chunk) for part in todo)
-        watcher.progress(done, total)
-        for part in run_tasks(partial(_start, job), todo, resources.workers):
-            done += _size(part, total, chunk)
-            watcher.progress(done, total)
-        report = _finish(folder, parts, time.monotonic() - started, resources.workers)
-        folder.rename(out)
-    except PrivwizError:
-        if not (folder / "chosen.npy").exists():
-            shutil.rmtree(folder)  # A table that cannot be used: there is nothing to go on with.
-        raise
+        folder, lock = _claim(Path(out), _plan(given, labelling, layout, chunk), resume=resume)
     except OSError as error:
-        raise DataError(
-            f"{error.strerror or error}; what is done is kept: mend it and go on with --resume", source=str(out)
-        ) from None
+        wrong = f"{error.strerror or error}; check the path and its permissions"
+        raise DataError(wrong, source=error.filename or str(out)) from None
+    with lock:
+        try:
+            job = _prepare(folder, given, labelling, layout, resources, watcher.say)
+            total = len(np.load(folder / "chosen.npy", mmap_mode="r"))
+            parts = range(-(-total // chunk))
+            todo = [part for part in parts if not _done_file(folder, part).exists()]
+            done = total - sum(_size(part, total, chunk) for part in todo)
+            watcher.progress(done, total)
+            for part in run_tasks(partial(_start, job), todo, resources.workers):
+                done += _size(part, total, chunk)
+                watcher.progress(done, total)
+            report = _finish(folder, parts, time.monotonic() - started, resources.workers)
+            (folder / _RESULT).rename(out)
+            with suppress(OSError):  # The next run of this name deletes what is left.
+                _clear(folder, whole=True)
+        except PrivwizError:
+            if not (folder / "chosen.npy").exists():
+                _clear(folder, whole=True)  # A table that cannot be used: there is nothing to go on with.
+            raise
+        except OSError as error:
+            raise DataError(
+                f"{error.strerror or error}; what is done is kept: mend it and go on with --resume", source=str(out)
+            ) from None
     return BatchRun(Path(out), report)
 
 
@@ -205,7 +216,7 @@ def _plan(given: BatchInput, labelling: Labelling, layout: Layout, chunk: int) -
     return {
         "format": "privwiz.batch/1",
         "tables": {name: None if path is None else _state(Path(path)) for name, path in tables.items()},
-        "users": given.users if isinstance(given.users, int | None) else _digest("\n".join(given.users)),
+        "users": given.users if isinstance(given.users, int | None) else _digest(given.users),
         "labelling": labelling.fingerprint,
         "layout": layout,
         "chunk": chunk,
@@ -218,36 +229,87 @@ def _state(path: Path) -> list[list[Any]]:
     return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(users: Sequence[str]) -> str:
+    try:
+        return hashlib.sha256("\n".join(users).encode()).hexdigest()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise DataError(f"an id of a user holds {half!r}, half a character (a lone surrogate); correct it") from None
 
 
-def _claim(out: Path, plan: dict[str, Any], *, resume: bool) -> Path:
-    """Return the folder to work in, made or found again."""
+def _claim(out: Path, plan: dict[str, Any], *, resume: bool) -> tuple[Path, IO[str]]:
+    """Return the folder to work in, made or found again, and what keeps others out of it until it is closed."""
     folder, source = unfinished_folder(out), str(out)
-    if out.exists():
+    there = folder.exists()
+    if out.exists() and not there:
         raise DataError("is there already; name a folder that is not", source=source)
     if not out.absolute().parent.is_dir():
         raise DataError("its directory does not exist; create it first", source=source)
-    if not folder.exists():
-        if resume:
-            raise DataError(f"there is no unfinished run in {folder}; leave --resume out", source=source)
-        folder.mkdir()
-        _write_json(folder / "plan.json", plan)
-        return folder
+    if there and not (folder / _LOCK).exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} holds no run that could go on; delete that folder", source=source)
+    if resume and not there:
+        raise DataError(f"there is no unfinished run in {folder}; leave --resume out", source=source)
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as unless_claimed:
+        lock = unless_claimed.enter_context(_locked(folder, source))
+        begun = (folder / _RESULT).exists()
+        if not begun:  # Either the result is out already, or there was none yet: nothing is lost.
+            _clear(folder, whole=out.exists())
+        if out.exists():
+            raise DataError("is there already; name a folder that is not", source=source)
+        if begun:
+            _check_plan(folder, plan, source, resume=resume)
+            _sweep(folder)
+        else:
+            _write_json(folder / "plan.json", plan)
+            (folder / _RESULT).mkdir()
+        unless_claimed.pop_all()
+    return folder, lock
+
+
+def _locked(folder: Path, source: str) -> IO[str]:
+    """Keep other processes out of a folder, until what is returned is closed or this one dies."""
+    path = folder / _LOCK
+    lock = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mine = os.path.samestat(path.stat(), os.fstat(lock.fileno()))
+    except (BlockingIOError, FileNotFoundError):
+        mine = False
+    if not mine:  # Or whoever had it has deleted it, being done.
+        lock.close()
+        raise DataError(f"another process is at work in {folder}; let it end", source=source)
+    return lock
+
+
+def _check_plan(folder: Path, plan: dict[str, Any], source: str, *, resume: bool) -> None:
     if not resume:
         raise DataError(f"an unfinished run is in {folder}; go on with --resume, or delete that folder", source=source)
     try:
-        found = json.loads((folder / "plan.json").read_text("utf-8"))
+        found = _read_json(folder / "plan.json")
     except (OSError, ValueError):
         raise DataError(f"{folder} holds no run that could go on; delete that folder", source=source) from None
     if found != plan:
         raise DataError(
             f"the unfinished run in {folder} is of other tables or options; give those, or delete that folder", source=source
         )
+
+
+def _clear(folder: Path, *, whole: bool) -> None:
+    """Delete what is in the folder of a run, and if ``whole`` the folder too: its lock last, which says that it is ours."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
+    if whole:
+        shutil.rmtree(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete files that a process began to write and never finished."""
     for left in folder.rglob(".*.tmp"):
         left.unlink()
-    return folder
 
 
 def _prepare(
@@ -276,7 +338,7 @@ def _prepare(
     _write_json(folder / "strangers.json", strangers)
     if earlier is not None:
         np.save(folder / "before.npy", earlier.digests(store, layout))
-    for name in ("policies", "users", "rejected", "done"):
+    for name in ("rejected", "done", f"{_RESULT}/policies", f"{_RESULT}/users"):
         (folder / name).mkdir(exist_ok=True)
     for path in (folder, *folder.glob("*.*"), store_folder, *store_folder.glob("*.*")):
         _settle(path)
@@ -386,9 +448,9 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
     _count(report, labelled, job.labelling)
     names = [item.id for item in job.labelling.items]
     table = policy_table(labelled, names, job.layout, reasons=job.labelling.reasons is not None)
-    with writing(job.folder / "policies" / f"part-{part:06}.parquet") as file:
+    with writing(job.folder / _RESULT / "policies" / f"part-{part:06}.parquet") as file:
         write_part(table, file)
-    with writing(job.folder / "users" / f"part-{part:06}.parquet") as file:
+    with writing(job.folder / _RESULT / "users" / f"part-{part:06}.parquet") as file:
         write_part(_outcome_table(outcomes), file)
     report.rejected = rejected.counts
     report.slowest, report.errors = sorted(report.slowest, reverse=True)[:SHOWN], report.errors[:SHOWN]
@@ -418,33 +480,31 @@ def _outcome_table(outcomes: Sequence[Outcome]) -> Any:
 
 
 def _finish(folder: Path, parts: Sequence[int], seconds: float, workers: int) -> ChunkReport:
-    """Put together what the parts wrote, and leave only what a run leaves; may be interrupted anywhere and done again."""
+    """Put together what the parts wrote; may be interrupted anywhere and done again."""
+    result = folder / _RESULT
+    _sweep(result)
     report = ChunkReport.from_dict(_read_json(folder / "tables.json"))
     strangers = _read_json(folder / "strangers.json")
     report.outcomes["failed"] += len(strangers)
     report.errors = [(user, _STRANGER) for user in strangers[:SHOWN]]
     for part in parts:
         report.add(ChunkReport.from_dict(_read_json(_done_file(folder, part))))
-    with writing(folder / "rejected.csv") as file:
+    with writing(result / "rejected.csv") as file:
         file.write((folder / "rejected-tables.csv").read_bytes())
         for part in parts:
             file.write((folder / "rejected" / f"{part:06}.csv").read_bytes().partition(b"\n")[2])
     failed = [*((user, _STRANGER) for user in strangers), *_failed(folder, parts)]
-    write_table(folder / "errors.csv", {"user": [user for user, _ in failed], "error": [error for _, error in failed]})
+    write_table(result / "errors.csv", {"user": [user for user, _ in failed], "error": [error for _, error in failed]})
     for name, text in batch_report(report, seconds, workers).items():
-        with writing(folder / name) as file:
+        with writing(result / name) as file:
             file.write(text.encode())
-    for name in ("store", "rejected", "done"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("before.npy", "chosen.npy", "plan.json", "rejected-tables.csv", "strangers.json", "tables.json"):
-        (folder / name).unlink(missing_ok=True)
     return report
 
 
 def _failed(folder: Path, parts: Sequence[int]) -> Iterator[tuple[str, str]]:
     _, pq = pyarrow("labelling many users")
     for part in parts:
-        table = pq.read_table(folder / "users" / f"part-{part:06}.parquet", columns=["user", "error"])
+        table = pq.read_table(folder / _RESULT / "users" / f"part-{part:06}.parquet", columns=["user", "error"])
         yield from (
             (user, error) for user, error in zip(*(table[name].to_pylist() for name in table.column_names), strict=True) if error
         )
@@ -465,7 +525,7 @@ def _settle(path: Path) -> None:
 
 def _write_json(path: Path, document: object) -> None:
     with writing(path) as file:
-        file.write(json.dumps(document, ensure_ascii=False).encode())
+        file.write(json.dumps(document).encode())
 
 
 def _read_json(path: Path) -> Any:

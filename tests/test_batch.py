@@ -4,8 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -325,6 +325,8 @@ def test_new_friends_get_what_a_whole_run_would_give_them(town, tmp_path):
 
 
 KILLED = """
+import os
+import signal
 import sys
 from pathlib import Path
 from privwiz.batch import BatchInput, Resources, label_many
@@ -332,46 +334,83 @@ from privwiz.case import Labelling
 from privwiz.items import profile_items
 from privwiz.prior import Prior
 
-if __name__ == "__main__":
-    town, out = map(Path, sys.argv[1:3])
-    given = BatchInput(town / "edges.parquet", town / "answers.parquet", town / "profiles.parquet")
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir")
+
+
+def changes(event, arguments):
+    if event == "open":
+        return isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    return event in CHANGES
+
+
+def die_at(step, out):
+    left = step
+
+    def watch(event, arguments):
+        nonlocal left
+        if left and changes(event, arguments) and str(arguments[0]).startswith(str(out)):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def label(town, out, workers):
+    given = BatchInput(town / "edges.parquet", town / "answers.parquet", town / "profiles.parquet", users=3)
     labelling = Labelling(profile_items(["phone", "birthday", "photos"]), Prior.default())
     resume = Path(f"{out}.unfinished").exists()
-    label_many(given, out, labelling, resources=Resources(int(sys.argv[3]), 2), resume=resume)
+    label_many(given, out, labelling, resources=Resources(workers, 2), resume=resume)
+
+
+if __name__ == "__main__":
+    town, folder, every, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    step = 1
+    while True:
+        out = folder / f"out{step}"
+        child = os.fork()
+        if not child:
+            die_at(step, out)
+            label(town, out, workers)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL, status
+        print(step, out.exists(), flush=True)
+        step += every
 """
 
 
 def whole(folder):
-    """Whether every Parquet file that can be seen in a folder can be read."""
-    for path in folder.rglob("part-*.parquet"):
+    """Whether every table that can be seen in a folder can be read, but for those that say they are not finished."""
+    for path in folder.rglob("*.parquet"):
         pq.read_table(path)
     return True
 
 
-def test_a_killed_run_goes_on_to_the_same_result(town, tmp_path):
-    """Killed at any point, a run shows no half-written file, and goes on to the very bytes of a run without a fault.
-
-    PRIVWIZ_KILLS says at how many points, spread over the run.
-    """
-    kills = int(os.environ.get("PRIVWIZ_KILLS", "3"))
+@pytest.mark.parametrize(("workers", "every"), [(1, 4), (2, 13)])
+def test_a_killed_run_goes_on_to_the_same_result(town, tmp_path, workers, every):
+    """Killed at any change of a file, a run shows no half-written file, and goes on to the very bytes of one without a fault."""
     (tmp_path / "run.py").write_text(KILLED, encoding="utf-8")
-    command = [sys.executable, tmp_path / "run.py", town, tmp_path / "out"]
-    expected = label_many(tables(town), tmp_path / "expected", labelling(), resources=Resources(1, 2)).folder
-    started = time.monotonic()
-    subprocess.run([*command, "1"], check=True)
-    seconds = time.monotonic() - started
-    assert files(tmp_path / "out") == files(expected)
-    for kill in range(kills):
-        out = tmp_path / f"out{kill}"
-        process = subprocess.Popen([*command[:-1], out, str(1 + kill % 2)])
-        time.sleep(seconds * (0.5 + 0.5 * (kill + 0.5) / kills))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not out.exists() or files(out) == files(expected)
-        assert whole(tmp_path / f"out{kill}.unfinished")
-        if not out.exists():
-            subprocess.run([*command[:-1], out, "1"], check=True)
+    expected = label_many(tables(town, users=3), tmp_path / "expected", labelling(), resources=Resources(1, 2)).folder
+    command = [sys.executable, tmp_path / "run.py", town, tmp_path, str(every), str(workers)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    steps = [line.split() for line in done.stdout.splitlines()]
+    assert len(steps) > 2
+    for step, finished in steps:
+        out = tmp_path / f"out{step}"
+        left = tmp_path / f"out{step}.unfinished"
+        assert out.exists() == (finished == "True")
+        assert whole(left)
+        again = partial(label_many, tables(town, users=3), out, labelling(), resources=Resources(1, 2), resume=left.exists())
+        if out.exists():
+            with pytest.raises(DataError, match="is there already"):
+                again()
+        else:
+            again()
         assert files(out) == files(expected)
+        assert not left.exists()
 
 
 def test_an_interrupted_run_leaves_quietly_and_goes_on(town, tmp_path):
@@ -385,7 +424,49 @@ def test_an_interrupted_run_leaves_quietly_and_goes_on(town, tmp_path):
         rest = process.stderr.read()
     assert (process.returncode, "Traceback" in rest) == (130, False), rest
     assert "12 users labelled" in run("label", *options(town), "--out", tmp_path / "out", "--resume")
-    assert len(cells(tmp_path / "out")) > 0
+    assert files(tmp_path / "out") == files(label_many(tables(town), tmp_path / "expected", labelling()).folder)
+
+
+def test_a_run_is_alone_in_its_folder(town, tmp_path):
+    """While one process labels, another one of the same name is turned away and spoils nothing."""
+    told = []
+
+    class Other(Leaving):
+        def progress(self, *_):
+            with pytest.raises(DataError) as error:
+                label_many(tables(town), tmp_path / "out", labelling(), resume=True)
+            told.append(str(error.value))
+
+    label_many(tables(town), tmp_path / "out", labelling(), watcher=Other())
+    assert set(told) == {f"{tmp_path}/out: another process is at work in {tmp_path}/out.unfinished; let it end"}
+    assert len({user for user, *_ in cells(tmp_path / "out")}) == 12
+
+
+def test_what_a_dead_process_left_is_no_result(town, tmp_path):
+    """A part that a process began and never finished is not in the result."""
+
+    class Dying(Leaving):
+        def progress(self, *_):
+            (tmp_path / "out.unfinished" / "result" / "policies" / ".0123456789abcdef.tmp").write_bytes(b"PAR1")
+
+    label_many(tables(town), tmp_path / "out", labelling(), watcher=Dying())
+    assert [path.name for path in (tmp_path / "out" / "policies").iterdir()] == ["part-000000.parquet"]
+
+
+def test_a_result_does_not_replace_what_has_appeared_meanwhile(town, tmp_path):
+    """A folder that somebody made under the name of the result is kept; when it is moved, the run goes on and ends."""
+
+    class Maker(Leaving):
+        def progress(self, *_):
+            (tmp_path / "out").mkdir(exist_ok=True)
+            (tmp_path / "out" / "notes.txt").write_text("mine", encoding="utf-8")
+
+    with pytest.raises(DataError, match="Directory not empty; what is done is kept: mend it and go on with --resume"):
+        label_many(tables(town), tmp_path / "out", labelling(), watcher=Maker())
+    assert (tmp_path / "out" / "notes.txt").read_text("utf-8") == "mine"
+    (tmp_path / "out").rename(tmp_path / "mine")
+    label_many(tables(town), tmp_path / "out", labelling(), resume=True)
+    assert files(tmp_path / "out") == files(label_many(tables(town), tmp_path / "expected", labelling()).folder)
 
 
 def emptied(path):
@@ -470,6 +551,21 @@ def nobody(town, path):
     return options(town, users=f"{path}.csv")
 
 
+def earlier(columns):
+    """Return what makes a folder of an earlier run with this table of users, or no table, and returns the options of a run."""
+
+    def make(town, path):
+        for name in ("policies", "users"):
+            (path / name).mkdir(parents=True)
+            (path / name / "part-0.parquet").touch()
+        (path / "report.json").touch()
+        if columns is not None:
+            pq.write_table(pa.table(columns), path / "users" / "part-0.parquet")
+        return options(town, since=path)
+
+    return make
+
+
 VAGUE = "a floating-point number too large to be exact; store ids as whole numbers or text"
 NO_ANSWERS = {name: pa.array([], pa.string()) for name in ("user", "item", "friend", "decision")}
 
@@ -490,6 +586,19 @@ NO_ANSWERS = {name: pa.array([], pa.string()) for name in ("user", "item", "frie
             written("graph", {"source": pa.array([], pa.string()), "target": pa.array([], pa.string())}),
             "{bad}: no ties in it; give an edge list with a row for each tie",
         ),
+        (
+            written("graph", {"source": ["", "ada"], "target": ["", "ada"]}),
+            "{bad}: no ties in it; give an edge list with a row for each tie",
+        ),
+        (
+            lambda town, _: [*options(town), "--user", "\udcff"],
+            r"an id of a user holds '\udcff', half a character (a lone surrogate); correct it",
+        ),
+        (
+            earlier({"user": ["ada"]}),
+            "{bad}/users/part-0.parquet: column 'fingerprint' is missing (found 'user'); name it in the header",
+        ),
+        (earlier(None), "{bad}/users/part-0.parquet: not a Parquet file, or damaged; write it again"),
         (written("answers", NO_ANSWERS), "{bad}: no answers in it that could be used; add rows, or name users"),
         (lambda town, path: options(town, profiles=path), "{bad}: no such file; check the path"),
         (
@@ -528,19 +637,39 @@ def test_bad_input_is_told_in_one_line(town, tmp_path, prepare, message):
     assert not (tmp_path / "out.unfinished").exists()
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("n" * 250, "File name too long; check the path and its permissions"), ("/proc/x", "check the path and its permissions")],
+)
+def test_a_folder_that_cannot_be_made_is_told(town, tmp_path, out, message):
+    """Where the system makes no folder of that name, the command says why in one line."""
+    text = run("label", *options(town), "--out", tmp_path / out, code=1)
+    assert text.startswith("Error: ")
+    assert text.endswith(f"{message}\n")
+
+
+def test_new_ties_cannot_come_from_standard_input(town, tmp_path):
+    """A table that is read more than once has to be a file: the new ties too."""
+    text = run("suggest", *options(town, new="-"), "--out", tmp_path / "out", code=1)
+    assert text == "Error: --new - can be read only once, and many users take more; give a file\n"
+
+
 def test_a_folder_is_never_written_over(town, tmp_path):
     """A finished run stays, an unfinished one goes on with the same tables only; options for folders are refused with files."""
     run("label", *options(town, users=1), "--out", tmp_path / "out")
     again = run("label", *options(town), "--out", tmp_path / "out", code=1)
     assert again == f"Error: {tmp_path}/out: is there already; name a folder that is not\n"
-    (tmp_path / "next.unfinished").mkdir()
-    there = f"{tmp_path}/next.unfinished"
+    there = tmp_path / "next.unfinished"
+    there.mkdir()
+    (there / "notes.txt").write_text("mine", encoding="utf-8")
+    foreign = run("label", *options(town), "--out", tmp_path / "next", "--resume", code=1)
+    assert foreign == f"Error: {tmp_path}/next: {there} holds no run that could go on; delete that folder\n"
+    (there / "notes.txt").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        label_many(tables(town), tmp_path / "next", labelling(), watcher=Leaving())
     busy = run("label", *options(town), "--out", tmp_path / "next", code=1)
     assert busy == f"Error: {tmp_path}/next: an unfinished run is in {there}; go on with --resume, or delete that folder\n"
-    empty = run("label", *options(town), "--out", tmp_path / "next", "--resume", code=1)
-    assert empty == f"Error: {tmp_path}/next: {there} holds no run that could go on; delete that folder\n"
-    (tmp_path / "next.unfinished" / "plan.json").write_text("{}", encoding="utf-8")
-    other = run("label", *options(town), "--out", tmp_path / "next", "--resume", code=1)
+    other = run("label", *options(town, seed=1), "--out", tmp_path / "next", "--resume", code=1)
     assert "is of other tables or options; give those, or delete that folder" in other
     file = run("label", *options(town, layout="nested"), "--out", tmp_path / "out.csv", code=2)
     assert "--layout is for many users: give --out a folder, a name without an ending." in file
