@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from privwiz.readers import read_graph
 from privwiz.rejected import NO_PERSON, NO_USER, RejectedRows
 from privwiz.store_builder import build_store
 from privwiz.tables import write_table
+from privwiz.vocabulary import Vocabulary
 
 IDS = ["ann", "bo", "陈", "dee", "Ëva", "f"]
 
@@ -80,6 +83,23 @@ def test_answers_come_back_in_the_order_of_the_table(tmp_path):
     store, _, _ = stored(tmp_path, [("ann", "bo", "")], answers=answers)
     assert store.said(store.people.number("bo")) == (Said("phone", "ann", "allow", 1), Said("email", "ann", "perhaps", 3))
     assert store.answering().tolist() == [0, 1]
+
+
+def test_many_pieces_are_looked_up_at_once(tmp_path, monkeypatch):
+    """A table read in many pieces becomes the same store, though nobody is looked up for each piece alone."""
+    names = [f"p{number:03}" for number in range(40)]
+    edges = [(one, other, "") for one, other in pairwise(names)]
+    answers = [(one, "phone", other, "deny") for one, other, _ in edges]
+    whole, paths, _ = stored(tmp_path, edges, [(name, "school", "PKU") for name in names], answers)
+    looked_up = []
+    numbers = Vocabulary.numbers
+    monkeypatch.setattr(Vocabulary, "numbers", lambda self, texts: looked_up.append(len(texts)) or numbers(self, texts))
+    monkeypatch.setattr("privwiz.pieces._ROWS", 3)
+    with RejectedRows(tmp_path / "rejected.csv") as rejected:
+        store = build_store(tmp_path / "pieces", paths["edges"], paths["profiles"], paths["answers"], rejected)
+    for path in whole.folder.glob("*.*"):
+        assert path.read_bytes() == (store.folder / path.name).read_bytes()
+    assert len(looked_up) < 20  # 39 rows of ties and answers in 13 pieces each, 40 of profiles in 14, and two or three columns
 
 
 def test_what_may_hide_something_is_never_left_out(tmp_path):
