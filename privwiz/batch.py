@@ -24,7 +24,7 @@ from privwiz.files import FilePath, source_name, writing
 from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.pieces import read_pieces
-from privwiz.policy_parts import Layout, policy_table, write_part
+from privwiz.policy_parts import Layout, write_part, write_policies
 from privwiz.rejected import Rejected, RejectedRows
 from privwiz.store_builder import DEFAULT_MEMORY, build_store
 from privwiz.tables import pyarrow, write_table
@@ -420,37 +420,15 @@ def _start(job: _Job) -> Work:
 def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], before: Any) -> None:
     """Label the users of one part, write it, and then, as the last step, that it is done."""
     clock = time.process_time()
-    report, outcomes, labelled = ChunkReport(), [], []
-    with RejectedRows(job.folder / "rejected" / f"{part:06}.csv") as rejected:
-        for person in people:
-            begun = time.process_time()
-            outcome, policy = judge_case(
-                store.people.some(np.array([person]))[0],
-                store.degree(person),
-                partial(_case, store, person),
-                job.labelling,
-                "" if before is None else before[person].decode(),
-            )
-            # What is left of a policy that was written in part only is not to pass for all of it in a later run.
-            outcomes.append(replace(outcome, fingerprint="") if job.only_new else outcome)
-            report.outcomes[outcome.status] += 1
-            if outcome.error:
-                report.errors.append((outcome.user, outcome.error))
-            if policy is None:
-                continue
-            labelled.append(policy.among(store.new_friends(person)) if job.only_new else policy)
-            rejected.add(
-                Rejected.of(job.answers, said.line or None, reason, (outcome.user, said.item, said.friend, said.decision))
-                for said, reason in policy.rejected
-            )
-            report.slowest.append((time.process_time() - begun, outcome.user, outcome.friends))
-    _settle(job.folder / "rejected" / f"{part:06}.csv")
-    _count(report, labelled, job.labelling)
+    report, outcomes, result = ChunkReport(), list[Outcome](), job.folder / _RESULT
     names = [item.id for item in job.labelling.items]
-    table = policy_table(labelled, names, job.layout, reasons=job.labelling.reasons is not None)
-    with writing(job.folder / _RESULT / "policies" / f"part-{part:06}.parquet") as file:
-        write_part(table, file)
-    with writing(job.folder / _RESULT / "users" / f"part-{part:06}.parquet") as file:
+    report.decisions.update({(name, decision.value): 0 for name in names for decision in DECIDED})
+    refused = job.folder / "rejected" / f"{part:06}.csv"
+    with RejectedRows(refused) as rejected, writing(result / "policies" / f"part-{part:06}.parquet") as file:
+        policies = _policies(job, store, people, before, report, outcomes, rejected)
+        write_policies(policies, names, job.layout, file, reasons=job.labelling.reasons is not None)
+    _settle(refused)
+    with writing(result / "users" / f"part-{part:06}.parquet") as file:
         write_part(_outcome_table(outcomes), file)
     report.rejected = rejected.counts
     report.slowest, report.errors = sorted(report.slowest, reverse=True)[:SHOWN], report.errors[:SHOWN]
@@ -458,14 +436,46 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
     _write_json(_done_file(job.folder, part), report.to_dict())
 
 
+def _policies(
+    job: _Job,
+    store: NetworkStore,
+    people: list[int],
+    before: Any,
+    report: ChunkReport,
+    outcomes: list[Outcome],
+    rejected: RejectedRows,
+) -> Iterator[Labelled]:
+    """Yield what is to be written of the policies of some people, and note down what became of each."""
+    for person in people:
+        begun = time.process_time()
+        outcome, policy = judge_case(
+            store.people.some(np.array([person]))[0],
+            store.degree(person),
+            partial(_case, store, person),
+            job.labelling,
+            "" if before is None else before[person].decode(),
+        )
+        # What is left of a policy that is written in part only is not to pass for all of it in a later run.
+        outcomes.append(replace(outcome, fingerprint="") if job.only_new else outcome)
+        report.outcomes[outcome.status] += 1
+        if outcome.error:
+            report.errors.append((outcome.user, outcome.error))
+        if policy is None:
+            continue
+        rejected.add(
+            Rejected.of(job.answers, said.line or None, reason, (outcome.user, said.item, said.friend, said.decision))
+            for said, reason in policy.rejected
+        )
+        written = policy.among(store.new_friends(person)) if job.only_new else policy
+        for item, cells in zip(job.labelling.items, written.decisions, strict=True):
+            counts = np.bincount(cells, minlength=len(DECIDED)).tolist()
+            report.decisions.update({(item.id, decision.value): n for decision, n in zip(DECIDED, counts, strict=True)})
+        report.slowest.append((time.process_time() - begun, outcome.user, outcome.friends))
+        yield written
+
+
 def _case(store: NetworkStore, person: int) -> tuple[EgoNetwork, tuple[Said, ...]]:
     return store.ego_network(person), store.said(person)
-
-
-def _count(report: ChunkReport, labelled: Sequence[Labelled], labelling: Labelling) -> None:
-    for j, item in enumerate(labelling.items):
-        counts = sum((np.bincount(one.decisions[j], minlength=len(DECIDED)) for one in labelled), np.zeros(len(DECIDED), int))
-        report.decisions.update({(item.id, decision.value): int(count) for decision, count in zip(DECIDED, counts, strict=True)})
 
 
 def _outcome_table(outcomes: Sequence[Outcome]) -> Any:

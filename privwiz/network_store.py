@@ -19,6 +19,9 @@ __all__ = ["VALUE", "NetworkStore", "Said", "stated_weights"]
 Array: TypeAlias = npt.NDArray[Any]
 
 
+_MOST_TIES = 1 << 22
+"""Of so many ties of friends those among them are picked out in one go; of more, friend by friend in little memory."""
+
 VALUE = [("who", "<u4"), ("field", "<i4"), ("value", "<i4")]
 """The form in which one value of a profile is stored."""
 
@@ -104,7 +107,7 @@ class NetworkStore:
         """Cut one ego network out; equal to what `privwiz.graphs.ego_network` takes out of the same graph."""
         friends = self.friends(person)
         n = len(friends)
-        rows, sizes = self._rows("ties", friends)
+        rows, sizes = self._tie_rows(friends)
         where = self._where
         try:
             where[friends] = np.arange(n, dtype=np.int32)
@@ -168,6 +171,19 @@ class NetworkStore:
         sizes = ends - first
         before = np.cumsum(sizes) - sizes
         return np.arange(sizes.sum()) + np.repeat(first - before, sizes), sizes
+
+    def _tie_rows(self, friends: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the ties of friends stand, as `_rows` does; where these are very many, only of ties among the friends."""
+        starts, ties = self._starts("ties"), self._array("ties")
+        ends = starts[friends.astype(np.int64) + 1]
+        if (ends - starts[friends]).sum() <= _MOST_TIES:
+            return self._rows("ties", friends)
+        found = []
+        for start, end in zip(starts[friends].tolist(), ends.tolist(), strict=True):
+            at = np.searchsorted(ties[start:end], friends)
+            at = at[at < end - start]
+            found.append(start + at[ties[start + at] == friends[: len(at)]])
+        return np.concatenate(found), np.array([len(rows) for rows in found])
 
     def _attributes(self, people: npt.NDArray[np.integer]) -> Attributes:
         """Return what the profiles of some people say."""

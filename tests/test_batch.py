@@ -138,6 +138,17 @@ def test_the_nested_layout_says_the_same_in_less_space(town, tmp_path):
     assert rows == [(*cell[:4], round(100 * cell[4])) for cell in cells(flat.folder)]
 
 
+def test_a_part_is_written_few_users_at_a_time(town, tmp_path, monkeypatch):
+    """How many policies are held in memory together changes no row of the result, in either layout."""
+    for layout in ("flat", "nested"):
+        one = label_many(tables(town), tmp_path / f"one-{layout}", labelling(), layout=layout).folder
+        monkeypatch.setattr("privwiz.policy_parts._CELLS", 100)
+        few = label_many(tables(town), tmp_path / f"few-{layout}", labelling(), layout=layout).folder
+        monkeypatch.undo()
+        assert pq.read_table(few / "policies").equals(pq.read_table(one / "policies"))
+        assert pq.read_metadata(few / "policies" / "part-000000.parquet").num_row_groups > 3
+
+
 def run(*words, code=0):
     """Run the command line in this process; return what it prints."""
     done = CliRunner().invoke(main, [str(word) for word in words])

@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -48,9 +49,16 @@ ties = st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.sampled_from([""
 values = st.tuples(st.sampled_from(IDS), st.sampled_from(["school", "name"]), st.sampled_from(["PKU", "MIT", "学校", ""]))
 
 
-@given(st.lists(ties, min_size=1), st.lists(values), st.sampled_from([1, 1 << 30]))
-def test_an_ego_network_is_that_of_the_graph(tmp_path_factory, edges, profiles, memory):
-    """What is cut out of the store equals what is taken out of the graph that the reader reads, also when ties are spilled."""
+@given(st.lists(ties, min_size=1), st.lists(values), st.sampled_from([1, 1 << 30]), st.sampled_from([0, 1 << 22]))
+def test_an_ego_network_is_that_of_the_graph(tmp_path_factory, edges, profiles, memory, most_ties):
+    """What is cut out of the store equals what is taken out of the graph, ties spilled or not, friend by friend or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("privwiz.network_store._MOST_TIES", most_ties)
+        assert_store_cuts_as_graph(tmp_path_factory, edges, profiles, memory)
+
+
+def assert_store_cuts_as_graph(tmp_path_factory, edges, profiles, memory):
+    """Every ego network of the store equals that of the graph."""
     store, paths, _ = stored(tmp_path_factory.mktemp("store"), edges, profiles, memory=memory)
     graph = read_graph(paths["edges"], paths["profiles"])
     assert store.people.texts.to_pylist() == sorted(graph)
@@ -83,6 +91,20 @@ def test_answers_come_back_in_the_order_of_the_table(tmp_path):
     store, _, _ = stored(tmp_path, [("ann", "bo", "")], answers=answers)
     assert store.said(store.people.number("bo")) == (Said("phone", "ann", "allow", 1), Said("email", "ann", "perhaps", 3))
     assert store.answering().tolist() == [0, 1]
+
+
+def test_friends_with_very_many_friends_take_little_memory(tmp_path, monkeypatch):
+    """What an ego network takes depends on the user's own friends, however many friends these have."""
+    monkeypatch.setattr("privwiz.network_store._MOST_TIES", 1 << 10, raising=False)
+    fans = [("hub", f"fan{fan}", "") for fan in range(100_000)]
+    store, _, _ = stored(tmp_path, [*fans, ("me", "hub", ""), ("me", "fan7", "")])
+    store.ego_network(store.people.number("fan0"))  # what is mapped and made for all users is there
+    tracemalloc.start()
+    network = store.ego_network(store.people.number("me"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (network.friends, network.indices.tolist()) == (("fan7", "hub"), [1, 0])
+    assert peak < 100_000
 
 
 def test_many_pieces_are_looked_up_at_once(tmp_path, monkeypatch):
