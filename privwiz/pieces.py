@@ -22,9 +22,9 @@ class Piece:
     Parameters
     ----------
     source : str
-        What messages call the file.
+        What messages call the table.
     lines : sequence of int
-        As in `privwiz.tables.Table`.
+        As in `privwiz.tables.Table`; in a folder, counted through its files in the order of their paths, as pyarrow reads them.
     columns : mapping of str to pyarrow.Array
         Text, each as long as ``lines``; ``""`` where nothing is said. A column of floating-point numbers that was asked for as
         ``number`` is left as it is.
@@ -63,8 +63,11 @@ def read_pieces(
         If pyarrow is not installed.
     """
     if path != STANDARD and Path(path).is_dir():
+        done = 0
         for file in parquet_files(path):
-            yield from _parquet_pieces(file, required, optional, number)
+            for piece in _parquet_pieces(file, required, optional, number):
+                yield Piece(source_name(path), range(done + 1, done + 1 + len(piece)), piece.columns)
+                done += len(piece)
     elif ending(path) == ".parquet":
         yield from _parquet_pieces(path, required, optional, number)
     else:
@@ -95,7 +98,7 @@ def parquet_files(folder: FilePath) -> list[Path]:
         raise DataError(
             "a directory without .parquet files; give a table or a folder of Parquet files", source=source_name(folder)
         )
-    return sorted(files)
+    return sorted(files, key=os.fspath)
 
 
 def _unreadable(error: OSError) -> NoReturn:

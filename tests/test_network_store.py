@@ -2,16 +2,18 @@ import tracemalloc
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet as pq
 
 from privwiz.graphs import ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.readers import read_graph
 from privwiz.rejected import NO_PERSON, NO_USER, RejectedRows
 from privwiz.store_builder import build_store
-from privwiz.tables import write_table
+from privwiz.tables import read_table, write_table
 from privwiz.vocabulary import Vocabulary
 
 IDS = ["ann", "bo", "陈", "dee", "Ëva", "f"]
@@ -154,12 +156,33 @@ def test_rows_that_cannot_be_used_are_kept_with_the_reason(tmp_path):
     assert NetworkStore(tmp_path / "store").ego_network(0).friends == ("bo",)
 
 
+def test_a_rejected_row_of_a_folder_can_be_found(tmp_path):
+    """The rows of a folder are counted through its files, in the order in which pyarrow reads them."""
+    rows = {"a-b/1": ["zoe"], "a/2": ["ann", "yan"], "b": ["xia", "ann"], "B": ["ann", "ada"]}
+    for name, friends in rows.items():
+        columns = {"user": "bo", "item": "phone", "decision": "allow"}
+        (tmp_path / "answers" / name).parent.mkdir(parents=True, exist_ok=True)
+        table = {**{column: [value] * len(friends) for column, value in columns.items()}, "friend": friends}
+        write_table(tmp_path / "answers" / f"{name}.parquet", table)
+    write_table(tmp_path / "edges.csv", {"source": ["ann"], "target": ["bo"]})
+    with RejectedRows(tmp_path / "rejected.csv") as rejected:
+        store = build_store(tmp_path / "store", tmp_path / "edges.csv", None, tmp_path / "answers", rejected)
+    table = pq.read_table(tmp_path / "answers")
+    found = read_table(tmp_path / "rejected.csv", ("table", "line", "row"))
+    assert set(found["table"]) == {str(tmp_path / "answers")}
+    assert [(table["friend"][int(line) - 1].as_py(), row.split(",")[2]) for line, row in found.rows("line", "row")] == [
+        ("ada", "ada"),
+        ("zoe", "zoe"),
+        ("yan", "yan"),
+        ("xia", "xia"),
+    ]
+    said = [table["friend"][answer.line - 1].as_py() for answer in store.said(store.people.number("bo"))]
+    assert said == ["ann"] * 3
+
+
 @pytest.mark.parametrize("kind", ["numbers", "floats", "categories", "folder"])
 def test_columns_of_every_kind(tmp_path, kind):
     """Ids may be numbers or categories, weights floating point with gaps, and a table a folder of Parquet files."""
-    import pyarrow as pa
-    from pyarrow import parquet as pq
-
     source, target, weight = [1, 2, 3], [2, 3, 1], ["1", "", "2"]
     table = {"source": source, "target": target, "weight": weight}
     if kind == "floats":
