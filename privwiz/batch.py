@@ -25,7 +25,7 @@ from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.pieces import read_pieces
 from privwiz.policy_parts import Layout, write_part, write_policies
-from privwiz.rejected import Rejected, RejectedRows
+from privwiz.rejected import STRANGER, Rejected, RejectedRows
 from privwiz.store_builder import DEFAULT_MEMORY, build_store
 from privwiz.tables import pyarrow, write_table
 from privwiz.workers import Work, run_tasks
@@ -34,7 +34,6 @@ __all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "unfi
 
 _LOCK = ".privwiz"
 _RESULT = "result"
-_STRANGER = "is not in the graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,14 +495,14 @@ def _finish(folder: Path, parts: Sequence[int], seconds: float, workers: int) ->
     report = ChunkReport.from_dict(_read_json(folder / "tables.json"))
     strangers = _read_json(folder / "strangers.json")
     report.outcomes["failed"] += len(strangers)
-    report.errors = [(user, _STRANGER) for user in strangers[:SHOWN]]
+    report.errors = [(user, STRANGER) for user in strangers[:SHOWN]]
     for part in parts:
         report.add(ChunkReport.from_dict(_read_json(_done_file(folder, part))))
     with writing(result / "rejected.csv") as file:
         file.write((folder / "rejected-tables.csv").read_bytes())
         for part in parts:
             file.write((folder / "rejected" / f"{part:06}.csv").read_bytes().partition(b"\n")[2])
-    failed = [*((user, _STRANGER) for user in strangers), *_failed(folder, parts)]
+    failed = [*((user, STRANGER) for user in strangers), *_failed(folder, parts)]
     write_table(result / "errors.csv", {"user": [user for user, _ in failed], "error": [error for _, error in failed]})
     for name, text in batch_report(report, seconds, workers).items():
         with writing(result / name) as file:

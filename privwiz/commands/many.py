@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from privwiz.case import MOST_FRIENDS
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, ending, source_name
+from privwiz.policy_parts import LAYOUTS
 
 if TYPE_CHECKING:
     from privwiz.batch import BatchInput
@@ -92,8 +94,8 @@ def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--layout",
-            type=click.Choice(["flat", "nested"]),
-            default="flat",
+            type=click.Choice(LAYOUTS),
+            default=LAYOUTS[0],
             show_default=True,
             help="Many users: a row for each cell; or one for each user and item, which is several times smaller.",
         ),
@@ -114,7 +116,7 @@ def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--most-friends",
             type=click.IntRange(min=1),
             metavar="N",
-            default=3000,
+            default=MOST_FRIENDS,
             show_default=True,
             help="Many users: who has more friends is not labelled, for want of memory.",
         ),
