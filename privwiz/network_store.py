@@ -166,22 +166,23 @@ class NetworkStore:
 
     def _rows(self, name: str, people: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return where the rows of some people stand, one person after the other, and how many rows each has."""
+        return _spread(*self._extents(name, people))
+
+    def _extents(self, name: str, people: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the rows of each of some people begin, and how many there are."""
         starts = self._starts(name)
-        first, ends = starts[people], starts[people.astype(np.int64) + 1]
-        sizes = ends - first
-        before = np.cumsum(sizes) - sizes
-        return np.arange(sizes.sum()) + np.repeat(first - before, sizes), sizes
+        first = starts[people]
+        return first, starts[people.astype(np.int64) + 1] - first
 
     def _tie_rows(self, friends: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return where the ties of friends stand, as `_rows` does; where these are very many, only of ties among the friends."""
-        starts, ties = self._starts("ties"), self._array("ties")
-        ends = starts[friends.astype(np.int64) + 1]
-        if (ends - starts[friends]).sum() <= _MOST_TIES:
-            return self._rows("ties", friends)
-        found = []
-        for start, end in zip(starts[friends].tolist(), ends.tolist(), strict=True):
-            at = np.searchsorted(ties[start:end], friends)
-            at = at[at < end - start]
+        first, sizes = self._extents("ties", friends)
+        if sizes.sum() <= _MOST_TIES:
+            return _spread(first, sizes)
+        ties, found = self._array("ties"), []
+        for start, size in zip(first.tolist(), sizes.tolist(), strict=True):
+            at = np.searchsorted(ties[start : start + size], friends)
+            at = at[at < size]
             found.append(start + at[ties[start + at] == friends[: len(at)]])
         return np.concatenate(found), np.array([len(rows) for rows in found])
 
@@ -220,6 +221,12 @@ class _Profiles(Mapping[str, Profile]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Profile]]]:
         return dict, (self._all,)
+
+
+def _spread(first: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the numbers of rows that begin at some places, one stretch after the other, and the size of each stretch."""
+    before = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) + np.repeat(first - before, sizes), sizes
 
 
 def stated_weights(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
