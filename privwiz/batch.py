@@ -426,9 +426,10 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
     with RejectedRows(refused) as rejected, writing(result / "policies" / f"part-{part:06}.parquet") as file:
         policies = _policies(job, store, people, before, report, outcomes, rejected)
         write_policies(policies, names, job.layout, file, reasons=job.labelling.reasons is not None)
-    _settle(refused)
     with writing(result / "users" / f"part-{part:06}.parquet") as file:
         write_part(_outcome_table(outcomes), file)
+    for path in (refused, refused.parent, result / "policies", result / "users"):
+        _settle(path)
     report.rejected = rejected.counts
     report.slowest, report.errors = sorted(report.slowest, reverse=True)[:SHOWN], report.errors[:SHOWN]
     report.seconds = time.process_time() - clock
