@@ -29,8 +29,7 @@ from privwiz.communities import leiden
 from privwiz.community import Community, simulate_community, simulate_users
 from privwiz.community_files import write_community
 from privwiz.items import CATALOGUE
-from privwiz.network_store import NetworkStore
-from privwiz.policy_parts import policy_table, write_part
+from privwiz.policy_parts import write_policies
 from privwiz.prior import Prior
 from privwiz.readers import read_graph
 from privwiz.rejected import RejectedRows
@@ -138,14 +137,14 @@ def parts(folder: Path, users: list[str]) -> dict[str, float]:
         spent[name] = 1000 * (time.process_time() - begun) / len(users)
         return results
 
-    NetworkStore(folder / "store")
     networks = measured("cut the ego network out", lambda k: store.ego_network(people[k]))
     said = measured("read the answers", lambda k: store.said(people[k]))
     measured("fingerprint", lambda k: case_fingerprint(networks[k], said[k], LABELLING))
     measured("of this: circles (the floor)", lambda k: leiden(networks[k], RESOLUTIONS, 0))
     labelled = measured("label", lambda k: label_case(networks[k], said[k], LABELLING))
     begun = time.process_time()
-    write_part(policy_table(labelled, ITEMS, "flat", reasons=False), folder / "part.parquet")
+    with (folder / "part.parquet").open("wb") as file:
+        write_policies(labelled, ITEMS, "flat", file, reasons=False)
     spent["write"] = 1000 * (time.process_time() - begun) / len(users)
     return spent
 

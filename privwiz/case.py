@@ -6,6 +6,7 @@ import marshal
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -18,10 +19,10 @@ from privwiz.circles import RESOLUTIONS, Circles
 from privwiz.communities import leiden
 from privwiz.covariance import latent_prior
 from privwiz.decisions import Decision, decide_numbers
-from privwiz.errors import DataError, PrivwizError
+from privwiz.errors import DataError, PrivwizError, UnknownItem
 from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
-from privwiz.items import ProfileItem
+from privwiz.items import CATALOGUE, ProfileItem
 from privwiz.network_store import Said
 from privwiz.prior import Prior
 from privwiz.rejected import NO_FRIEND
@@ -49,6 +50,7 @@ MOST_FRIENDS = 3000
 
 _SAME = "says again what an earlier row says"
 _NO_ITEM = "names something that is not among the items"
+_CATALOGUE = frozenset(item.id for item in CATALOGUE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,9 @@ class Labelling:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest that differs wherever policies may differ."""
+        """A digest that differs wherever policies may differ, as between two versions of this library."""
         settings = [fingerprint(self.prior), [asdict(item) for item in self.items], self.seed, self.reasons, self.most_friends]
+        settings.append(version("privwiz"))
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
 
@@ -129,7 +132,7 @@ class Outcome:
         ``"labelled"``, ``"unchanged"`` since an earlier run, or ``"failed"``.
     friends, answers : int
     fingerprint : str
-        A digest of all that the policy depends on; empty where it is not known.
+        A digest of all that the policy depends on; empty where there is no policy.
     error : str
         Why there is no policy; else empty.
     """
@@ -162,7 +165,7 @@ def judge_case(
     before : str
         The fingerprint of the user in an earlier run: where it is the same, nothing is done.
     """
-    answers, digest = 0, ""
+    answers = 0
     try:
         network, said = _within(labelling, friends, case)
         answers, digest = len(said), case_fingerprint(network, said, labelling)
@@ -173,7 +176,7 @@ def judge_case(
         wrong = str(error)
     except Exception as error:  # noqa: BLE001 - one user's failure, whatever it is, is no reason to leave a million others
         wrong = f"a fault of privwiz, please report it: {type(error).__name__}: {error}"
-    return Outcome(user, "failed", friends, answers, digest, wrong), None
+    return Outcome(user, "failed", friends, answers, "", wrong), None
 
 
 def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) -> Labelled:
@@ -185,8 +188,10 @@ def label_case(network: EgoNetwork, said: Iterable[Said], labelling: Labelling) 
     Raises
     ------
     DataError
-        If the user contradicts itself, or a decision is not known: such a user gets no policy, for leaving the answer out could
-        show what it hides.
+        If the user contradicts itself, a decision is not known, or something is hidden from somebody who is not in the graph:
+        such a user gets no policy, for leaving the answer out could show what it hides.
+    UnknownItem
+        If an answer names an item that is neither among those of the run nor in the catalogue, for the same reason.
     """
     log, rejected = case_log(network, said, labelling.items)
     items, prior, seed = labelling.items, labelling.prior, labelling.seed
@@ -250,6 +255,11 @@ def case_log(
     cells: dict[tuple[int, str], Said] = {}
     rejected = []
     for answer in sorted(said, key=attrgetter("item", "friend", "decision", "line")):
+        if answer.item not in place and answer.item not in _CATALOGUE:
+            raise UnknownItem(answer.item, tuple(place))
+        if not answer.friend:
+            hidden = f"an answer hides {answer.item!r} from somebody who is not in the graph"
+            raise DataError(f"{hidden}; find the row in rejected.csv, and correct the id or delete the row")
         cell = (place.get(answer.item, -1), answer.friend)
         reason = NO_FRIEND if answer.friend not in friends else _NO_ITEM if cell[0] < 0 else None
         if reason is None and answer.decision not in _VALUES:

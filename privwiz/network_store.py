@@ -19,6 +19,9 @@ __all__ = ["VALUE", "NetworkStore", "Said", "stated_weights"]
 Array: TypeAlias = npt.NDArray[Any]
 
 
+_MOST_TIES = 1 << 22
+"""Of so many ties of friends those among them are picked out in one go; of more, friend by friend in little memory."""
+
 VALUE = [("who", "<u4"), ("field", "<i4"), ("value", "<i4")]
 """The form in which one value of a profile is stored."""
 
@@ -30,7 +33,7 @@ class Said:
     Parameters
     ----------
     item, friend, decision : str
-        As the table has them.
+        As the table has them; ``friend`` is empty where it names nobody in the graph.
     line : int
         Where it stands in the table; 0 where the engine does not know.
     """
@@ -73,6 +76,18 @@ class NetworkStore:
     def weighted(self) -> bool:
         """Whether any tie states a weight."""
         return (self.folder / "weights.npy").exists()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there, as it may not be after a machine has lost its power."""
+        names = ["ties", "profiles", "answers", *(["new"] if (self.folder / "new_starts.npy").exists() else [])]
+        try:
+            sizes = [(self._starts(name), len(self._array(name))) for name in names]
+            if self.weighted:
+                sizes.append((self._starts("ties"), len(self._array("weights"))))
+            return all(len(starts) == len(self.people) + 1 and starts[-1] == size for starts, size in sizes)
+        except (EOFError, FileNotFoundError, ValueError):
+            return False
 
     def friends(self, person: int) -> npt.NDArray[np.uint32]:
         """Return the numbers of the friends of person number ``person``, ascending."""
@@ -119,11 +134,13 @@ class NetworkStore:
         """Cut one ego network out; equal to what `privwiz.graphs.ego_network` takes out of the same graph."""
         friends = self.friends(person)
         n = len(friends)
-        rows, sizes = self._rows("ties", friends)
+        rows, sizes = self._tie_rows(friends)
         where = self._where
-        where[friends] = np.arange(n, dtype=np.int32)
-        at = where[self._array("ties")[rows]]
-        where[friends] = -1
+        try:
+            where[friends] = np.arange(n, dtype=np.int32)
+            at = where[self._array("ties")[rows]]
+        finally:  # also where memory is short: what is left there would be taken for friends of the next user
+            where[friends] = -1
         inside = at >= 0
         owner = np.repeat(np.arange(n), sizes)[inside]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int32)
@@ -176,11 +193,25 @@ class NetworkStore:
 
     def _rows(self, name: str, people: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return where the rows of some people stand, one person after the other, and how many rows each has."""
+        return _spread(*self._extents(name, people))
+
+    def _extents(self, name: str, people: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the rows of each of some people begin, and how many there are."""
         starts = self._starts(name)
-        first, ends = starts[people], starts[people.astype(np.int64) + 1]
-        sizes = ends - first
-        before = np.cumsum(sizes) - sizes
-        return np.arange(sizes.sum()) + np.repeat(first - before, sizes), sizes
+        first = starts[people]
+        return first, starts[people.astype(np.int64) + 1] - first
+
+    def _tie_rows(self, friends: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the ties of friends stand, as `_rows` does; where these are very many, only of ties among the friends."""
+        first, sizes = self._extents("ties", friends)
+        if sizes.sum() <= _MOST_TIES:
+            return _spread(first, sizes)
+        ties, found = self._array("ties"), []
+        for start, size in zip(first.tolist(), sizes.tolist(), strict=True):
+            at = np.searchsorted(ties[start : start + size], friends)
+            at = at[at < size]
+            found.append(start + at[ties[start + at] == friends[: len(at)]])
+        return np.concatenate(found), np.array([len(rows) for rows in found])
 
     def _attributes(self, people: npt.NDArray[np.integer]) -> Attributes:
         """Return what the profiles of some people say."""
@@ -217,6 +248,12 @@ class _Profiles(Mapping[str, Profile]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Profile]]]:
         return dict, (self._all,)
+
+
+def _spread(first: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the numbers of rows that begin at some places, one stretch after the other, and the size of each stretch."""
+    before = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) + np.repeat(first - before, sizes), sizes
 
 
 def stated_weights(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:

@@ -1,9 +1,10 @@
 """Large tables, read piece by piece as Arrow arrays of text: a CSV or Parquet file, or a folder of Parquet files."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, FilePath, ending, source_name
@@ -21,9 +22,9 @@ class Piece:
     Parameters
     ----------
     source : str
-        What messages call the file.
+        What messages call the table.
     lines : sequence of int
-        As in `privwiz.tables.Table`.
+        As in `privwiz.tables.Table`; in a folder, counted through its files in the order of their paths, as pyarrow reads them.
     columns : mapping of str to pyarrow.Array
         Text, each as long as ``lines``; ``""`` where nothing is said. A column of floating-point numbers that was asked for as
         ``number`` is left as it is.
@@ -48,7 +49,7 @@ def read_pieces(
     Parameters
     ----------
     path : path
-        Ending in ``.csv`` or ``.parquet``; or a folder, of which all Parquet files are read, those in its folders too.
+        Ending in ``.csv`` or ``.parquet``; or a folder of Parquet files, all of which are read, those in its folders too.
     required, optional : sequence of str
         As in `privwiz.tables.read_table`.
     number : str, optional
@@ -57,13 +58,16 @@ def read_pieces(
     Raises
     ------
     DataError
-        As `privwiz.tables.read_table`, and for a folder without Parquet files.
+        As `privwiz.tables.read_table` and `parquet_files`, and for ids that are floating-point numbers too large to be exact.
     MissingExtra
         If pyarrow is not installed.
     """
     if path != STANDARD and Path(path).is_dir():
+        done = 0
         for file in parquet_files(path):
-            yield from _parquet_pieces(file, required, optional, number)
+            for piece in _parquet_pieces(file, required, optional, number):
+                yield Piece(source_name(path), range(done + 1, done + 1 + len(piece)), piece.columns)
+                done += len(piece)
     elif ending(path) == ".parquet":
         yield from _parquet_pieces(path, required, optional, number)
     else:
@@ -79,15 +83,26 @@ def parquet_files(folder: FilePath) -> list[Path]:
     Raises
     ------
     DataError
-        If there is none.
+        If there is none, or something else beside them, which may be a part of the table that would be missed.
     """
-    found = sorted(Path(folder).rglob("*.parquet"))
-    files = [file for file in found if not any(part[0] in "_." for part in file.relative_to(folder).parts)]
+    files: list[Path] = []
+    odd: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = [name for name in folders if name[0] not in "_."]
+        files += [Path(place, name) for name in names if name[0] not in "_."]
+        odd += [path for path in (Path(place, name) for name in folders) if path.is_symlink()]
+    odd += [file for file in files if ending(file) != ".parquet"]
+    if odd:
+        raise DataError("is no .parquet file; rename it, or move it out of the folder of the table", source=source_name(min(odd)))
     if not files:
         raise DataError(
             "a directory without .parquet files; give a table or a folder of Parquet files", source=source_name(folder)
         )
-    return files
+    return sorted(files, key=os.fspath)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise DataError(f"{error.strerror or error}; check the path and its permissions", source=error.filename) from None
 
 
 def _parquet_pieces(path: FilePath, required: Sequence[str], optional: Sequence[str], number: str | None) -> Iterator[Piece]:
@@ -108,4 +123,4 @@ def _as_text(column: Any, name: str, source: str) -> Any:
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_integer(column.type):
         return column.cast(pa.string()).fill_null("")
-    return pa.array(stored_texts(column, name, source), pa.string())
+    return pa.array(stored_texts(column, name, source, exact=True), pa.string())

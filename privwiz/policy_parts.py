@@ -1,6 +1,6 @@
 """Policies of many users as Parquet: a row for each cell, or a row for each user and item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -9,12 +9,15 @@ from privwiz.case import Labelled
 from privwiz.decisions import DECIDED
 from privwiz.tables import pyarrow
 
-__all__ = ["LAYOUTS", "Layout", "policy_table", "write_part"]
+__all__ = ["LAYOUTS", "Layout", "policy_table", "write_part", "write_policies"]
 
 Layout: TypeAlias = Literal["flat", "nested"]
 """``"flat"``: a row ``user, item, friend, decision, probability`` (``reason``) for each cell. ``"nested"``: a row ``user, item,
 friends, decisions, percents`` (``reasons``) for each user and item, lists over friends, probabilities as whole per cents."""
 LAYOUTS: tuple[Layout, ...] = ("flat", "nested")
+
+_CELLS = 1 << 17
+"""Policies of about so many cells are held in memory together, and are a row group of a file."""
 
 
 def policy_table(labelled: Sequence[Labelled], items: Sequence[str], layout: Layout, *, reasons: bool) -> Any:
@@ -69,12 +72,42 @@ def policy_table(labelled: Sequence[Labelled], items: Sequence[str], layout: Lay
     )
 
 
+def write_policies(labelled: Iterable[Labelled], items: Sequence[str], layout: Layout, file: Any, *, reasons: bool) -> None:
+    """Write `policy_table` of some users as Parquet to an open file, holding a few of them at a time.
+
+    The parameters are those of `policy_table`. Equal policies are written as equal bytes.
+    """
+    _, pq = pyarrow("labelling many users")
+    tables = (policy_table(few, items, layout, reasons=reasons) for few in _few_at_a_time(labelled))
+    schema = policy_table((), items, layout, reasons=reasons).schema
+    with pq.ParquetWriter(file, schema, **_options(schema)) as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def _few_at_a_time(labelled: Iterable[Labelled]) -> Iterator[list[Labelled]]:
+    few: list[Labelled] = []
+    cells = 0
+    for one in labelled:
+        few.append(one)
+        cells += one.decisions.size
+        if cells >= _CELLS:
+            yield few
+            few, cells = [], 0
+    if few:
+        yield few
+
+
 def write_part(table: Any, file: Any) -> None:
     """Write a table as Parquet to an open file: equal tables as equal bytes."""
     _, pq = pyarrow("labelling many users")
-    names = table.schema.names
+    pq.write_table(table, file, **_options(table.schema))
+
+
+def _options(schema: Any) -> dict[str, Any]:
+    names = schema.names
     repeated = [name for name in names if name != "probability"] if "probability" in names else True
-    pq.write_table(table, file, compression="zstd", use_dictionary=repeated)
+    return {"compression": "zstd", "use_dictionary": repeated}
 
 
 def _joined(parts: list[Any], dtype: Any) -> Any:

@@ -8,12 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-__all__ = ["COLUMNS", "NO_FRIEND", "NO_USER", "Rejected", "RejectedRows"]
+__all__ = ["COLUMNS", "NO_FRIEND", "NO_PERSON", "NO_USER", "STRANGER", "Rejected", "RejectedRows"]
 
 COLUMNS = ("table", "line", "reason", "row")
 
 NO_FRIEND = "names somebody who is not a friend of the user"
+NO_PERSON = "names somebody who is not in the graph"
 NO_USER = "is about a user who is not in the graph"
+STRANGER = "is not in the graph"
+"""Why there is no policy of a user whom no tie names."""
 
 
 class Rejected(NamedTuple):

@@ -14,7 +14,7 @@ from privwiz.errors import DataError
 from privwiz.files import FilePath, source_name
 from privwiz.network_store import VALUE, NetworkStore
 from privwiz.pieces import Piece, read_pieces
-from privwiz.rejected import NO_FRIEND, NO_USER, Rejected, RejectedRows
+from privwiz.rejected import NO_PERSON, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
 from privwiz.ties import STRONGEST, WEAKEST, tie_weight
 from privwiz.vocabulary import Vocabulary, distinct_texts
@@ -74,7 +74,7 @@ def build_store(
     say("reading who there is")
     tables = (edges,) if new is None else (edges, new)
     people, weighted, count = _people(tables)
-    if not count:
+    if not len(people):
         raise DataError("no ties in it; give an edge list with a row for each tie", source=source_name(edges))
     people.save(folder / "people.arrow")
     say(f"{len(people):,} people, {count:,} rows of ties; sorting the ties")
@@ -118,8 +118,9 @@ def _sort_ties(
 ) -> None:
     spill = Spill(folder / "spill", _TIE if weighted else _BARE_TIE, len(people), 2 * count, memory)
     for path in edges:
-        for piece in read_pieces(path, ("source", "target"), ("weight",), "weight"):
-            one, other = people.numbers(piece["source"]), people.numbers(piece["target"])
+        pieces = read_pieces(path, ("source", "target"), ("weight",), "weight")
+        for piece, numbers in _numbered(pieces, source=people, target=people):
+            one, other = numbers
             weights, wrong = _weights(piece)
             reasons = {
                 "lacks an id": (one < 0) | (other < 0),
@@ -192,8 +193,8 @@ def _sort_profiles(
 
     names = Vocabulary(array(fields, "string"))
     spill = Spill(folder / "spill", VALUE, len(people), count, memory)
-    for piece in () if profiles is None else read_pieces(profiles, ("user", "field", "value")):
-        who, field, value = people.numbers(piece["user"]), names.numbers(piece["field"]), texts.numbers(piece["value"])
+    pieces = iter(()) if profiles is None else read_pieces(profiles, ("user", "field", "value"))
+    for piece, (who, field, value) in _numbered(pieces, user=people, field=names, value=texts):
         reasons = {"lacks a user or a field": _empty(piece, "user", "field"), NO_USER: who < 0}
         good = _sift(piece, ("user", "field", "value"), reasons, rejected) & (value >= 0)
         spill.add(spill.records(who=who[good], field=field[good], value=value[good]))
@@ -212,13 +213,14 @@ def _sort_answers(
 ) -> None:
     names = ("user", "item", "friend", "decision")
     spill = Spill(folder / "spill", _ANSWER, len(people), count, memory)
-    for piece in read_pieces(answers, names):
-        who, friend = people.numbers(piece["user"]), people.numbers(piece["friend"])
-        nothing = _empty(piece, *names)
-        reasons = {"lacks a user, an item, a friend or a decision": nothing, NO_USER: who < 0, NO_FRIEND: friend < 0}
+    pieces = read_pieces(answers, names)
+    for piece, (who, item, friend, decision) in _numbered(pieces, user=people, item=texts, friend=people, decision=texts):
+        reasons = {"lacks a user": _empty(piece, "user"), NO_USER: who < 0, NO_PERSON: friend < 0}
         good = _sift(piece, names, reasons, rejected)
-        columns = {name: texts.numbers(piece[name])[good] for name in ("item", "decision")}
-        spill.add(spill.records(who=who[good], friend=friend[good], line=np.array(piece.lines)[good], **columns))
+        # What hides something from nobody we know was meant for somebody: it stays with its user, who gets no policy for it.
+        good |= (who >= 0) & (friend < 0) & ~_equal(piece, "decision", "allow")
+        lines = np.array(piece.lines)
+        spill.add(spill.records(who=who[good], friend=friend[good], item=item[good], decision=decision[good], line=lines[good]))
     _write_sorted(folder, "answers", spill, ("who", "line"), distinct=False)
 
 
@@ -275,6 +277,35 @@ def _sift(piece: Piece, names: Sequence[str], reasons: Mapping[str, Array], reje
     return good
 
 
+def _numbered(pieces: Iterator[Piece], **columns: Vocabulary) -> Iterator[tuple[Piece, list[Array]]]:
+    """Yield pieces with the numbers of the texts in some columns, each in its vocabulary.
+
+    To look up takes time for the whole vocabulary besides that for the rows: as many pieces as are worth it are taken at once.
+    """
+    enough = max(map(len, columns.values())) // 2
+    waiting: list[Piece] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= enough:
+            yield from _looked_up(waiting, columns)
+            waiting = []
+    yield from _looked_up(waiting, columns)
+
+
+def _looked_up(pieces: Sequence[Piece], columns: Mapping[str, Vocabulary]) -> Iterator[tuple[Piece, list[Array]]]:
+    from pyarrow import chunked_array
+
+    found: dict[str, Iterator[Array]] = {}
+    for vocabulary in dict.fromkeys(columns.values()):
+        names = [name for name, its in columns.items() if its is vocabulary]
+        numbers = vocabulary.numbers(chunked_array([piece[name] for name in names for piece in pieces], "string"))
+        sizes = [len(piece) for piece in pieces] * len(names)
+        parts = np.split(numbers, np.cumsum(sizes)[:-1])
+        found |= {name: iter(parts[k * len(pieces) : (k + 1) * len(pieces)]) for k, name in enumerate(names)}
+    for piece in pieces:
+        yield piece, [next(found[name]) for name in columns]
+
+
 def _indices(rows: Array) -> Any:
     from pyarrow import array
 
@@ -282,10 +313,14 @@ def _indices(rows: Array) -> Any:
 
 
 def _empty(piece: Piece, *names: str) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.logical_or.reduce([_equal(piece, name, "") for name in names]))
+
+
+def _equal(piece: Piece, name: str, text: str) -> npt.NDArray[np.bool_]:
     from pyarrow import compute
 
-    columns = [compute.equal(piece[name], "").to_numpy(zero_copy_only=False) for name in names]
-    return np.asarray(np.logical_or.reduce(columns))
+    found: npt.NDArray[np.bool_] = compute.equal(piece[name], text).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _weights(piece: Piece) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -19,6 +19,8 @@ __all__ = ["Table", "iter_parquet", "iter_tables", "pyarrow", "read_table", "sto
 Column: TypeAlias = Sequence[object] | np.ndarray[Any, Any]
 
 _PIECE = 1 << 16
+_EXACT_BITS = {16: 11, 32: 24, 64: 53}
+"""By the width of a floating-point number: whole numbers of more bits than this do not all have one of their own."""
 _TRUTHS = (bool, np.bool_)
 _TYPED: tuple[set[type], ...] = ({bool}, {int}, {float}, {int, float})
 
@@ -241,10 +243,23 @@ def iter_parquet(
             raise DataError("not a Parquet file, or damaged; write it again", source=source) from error
 
 
-def stored_texts(column: Any, name: str, source: str) -> list[str]:
-    """Return the values of an Arrow array as `text_of` writes them; raises `DataError` for what is neither text nor number."""
+def stored_texts(column: Any, name: str, source: str, *, exact: bool = False) -> list[str]:
+    """Return the values of an Arrow array as `text_of` writes them.
+
+    Raises `DataError` for what is neither text nor number, and, if ``exact``, for a floating-point number so large that it may
+    have been another whole number: an id is not to become somebody else's.
+    """
+    pa, _ = pyarrow("reading Parquet")
+    values = column.to_pylist()
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if exact and pa.types.is_floating(kind):
+        limit = 2.0 ** _EXACT_BITS[kind.bit_width]
+        vague = next((value for value in values if value is not None and limit <= abs(value) < float("inf")), None)
+        if vague is not None:
+            wrong = f"column {name!r} holds {vague!r}, a floating-point number too large to be exact"
+            raise DataError(f"{wrong}; store ids as whole numbers or text", source=source)
     try:
-        return [text_of(value) for value in column.to_pylist()]
+        return [text_of(value) for value in values]
     except (TypeError, UnicodeDecodeError):
         raise DataError(f"column {name!r} holds {column.type} that is not text; store text or numbers", source=source) from None
 

@@ -52,9 +52,15 @@ class Vocabulary:
         return low if low < len(self.texts) and self.texts[low].as_py() == text else -1
 
     def some(self, numbers: npt.NDArray[np.integer]) -> list[str]:
-        """Return the texts of some numbers."""
+        """Return the texts of some numbers; ``""`` for -1."""
         pa, _ = pyarrow("labelling many users")
-        texts: list[str] = self.texts.take(pa.array(numbers)).to_pylist()
+        nothing = numbers < 0
+        found = (
+            self.texts.take(pa.array(numbers, mask=nothing)).fill_null("")
+            if nothing.any()
+            else self.texts.take(pa.array(numbers))
+        )
+        texts: list[str] = found.to_pylist()
         return texts
 
     def save(self, path: Path) -> None:

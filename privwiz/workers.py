@@ -44,7 +44,8 @@ def run_tasks(start: Callable[[], Work], tasks: Iterable[int], workers: int) -> 
     Raises
     ------
     DataError
-        As a task raises it, for what the system refuses (a full disk), and where a task has killed two processes.
+        As a task raises it, for what the system refuses (a full disk), for any other fault of a process, and where a task has
+        killed two of them.
     """
     if workers == 1:
         yield from _alone(start, tasks)
@@ -137,6 +138,10 @@ def _serve(start: Callable[[], Work], pipe: Connection) -> None:
         pipe.send((False, str(error)))
     except OSError as error:
         pipe.send((False, error.strerror or str(error)))
+    except MemoryError:
+        raise  # Another process may have more of it.
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent is to say it
+        pipe.send((False, f"a fault of privwiz, please report it: {type(error).__name__}: {error}"))
 
 
 def _leave_with_parent() -> None:

@@ -16,6 +16,13 @@ def test_a_process_that_dies_is_replaced(tmp_path):
         list(run_tasks(partial(killing, tmp_path / "missing" / "always"), range(5), 2))
 
 
+def test_a_fault_is_told_by_its_name(capfd):
+    """Whatever goes wrong in a process, the parent says it; nobody is told to look for memory that is not missing."""
+    with pytest.raises(DataError, match=r"^a fault of privwiz, please report it: KeyError: 3$"):
+        list(run_tasks(partial(getattr, {}, "__getitem__"), [3], 2))
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def killing(mark):
     """Return what squares numbers, and kills its process at number 3 unless a mark can be left and is there."""
 

@@ -104,6 +104,7 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
 
     What a user said holds; every other friend and thing is set from it. Answers that contradict each other, or name somebody or
     something unknown, are refused with their line. A user with such answers gets no policy, the others do; the exit code is 1.
+    Into a folder, answers about former friends are left out, and so is an `allow` for somebody who is not in the graph.
 
     Example:
       privwiz label --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv \

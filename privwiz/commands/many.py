@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from privwiz.case import MOST_FRIENDS
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, ending, source_name
+from privwiz.policy_parts import LAYOUTS
 
 if TYPE_CHECKING:
     from privwiz.batch import BatchInput
@@ -53,7 +55,7 @@ def refuse_many_options(context: click.Context) -> None:
             )
 
 
-def many_tables(graph: str, profiles: str | None, answers: str, since: str | None) -> "BatchInput":
+def many_tables(graph: str, profiles: str | None, answers: str, since: str | None, new: str | None = None) -> "BatchInput":
     """Return what a run over many users reads.
 
     Raises
@@ -63,10 +65,10 @@ def many_tables(graph: str, profiles: str | None, answers: str, since: str | Non
     """
     from privwiz.batch import BatchInput
 
-    for option, path in (("--graph", graph), ("--profiles", profiles), ("--answers", answers)):
+    for option, path in (("--graph", graph), ("--profiles", profiles), ("--answers", answers), ("--new", new)):
         if path == STANDARD:
             raise DataError(f"{option} - can be read only once, and many users take more; give a file")
-    return BatchInput(graph, answers, profiles, since=since)
+    return BatchInput(graph, answers, profiles, new=new, since=since)
 
 
 def many_labelling(
@@ -92,8 +94,8 @@ def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--layout",
-            type=click.Choice(["flat", "nested"]),
-            default="flat",
+            type=click.Choice(LAYOUTS),
+            default=LAYOUTS[0],
             show_default=True,
             help="Many users: a row for each cell; or one for each user and item, which is several times smaller.",
         ),
@@ -114,7 +116,7 @@ def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--most-friends",
             type=click.IntRange(min=1),
             metavar="N",
-            default=3000,
+            default=MOST_FRIENDS,
             show_default=True,
             help="Many users: who has more friends is not labelled, for want of memory.",
         ),
@@ -125,15 +127,27 @@ def many_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen_users(named: tuple[str, ...], path: str | None) -> tuple[str, ...] | int | None:
-    """Return the users that the options name, or how many to draw by chance; None where no option is given."""
+    """Return the users that the options name, or how many to draw by chance; None where no option is given.
+
+    Raises
+    ------
+    DataError
+        If a table names nobody: that is not to mean everybody.
+    """
     from privwiz.tables import read_table
 
     if path is not None and path.isdecimal():
         if named:
             raise DataError(f"--users {path} draws users by chance; leave --user out")
         return int(path)
-    listed = () if path is None else read_table(path, ("user",)).check_filled("user")["user"]
-    return tuple(dict.fromkeys((*named, *listed))) or None
+    if path is None:
+        return tuple(dict.fromkeys(named)) or None
+    listed = read_table(path, ("user",)).check_filled("user")["user"]
+    if not listed:
+        raise DataError(
+            "no users in it; add rows, or leave --users out to label everybody who answered", source=source_name(path)
+        )
+    return tuple(dict.fromkeys((*named, *listed)))
 
 
 def run_many(

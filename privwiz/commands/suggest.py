@@ -1,6 +1,5 @@
 """``privwiz suggest``: new friendships in, a suggestion for every item and both friends out."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -64,6 +63,6 @@ def suggest(  # noqa: PLR0913, PLR0917 - click hands over every option
     """
     if not is_folder(out):
         raise DataError("has an ending; give a new folder, a name without an ending", source=out)
-    given = replace(many_tables(graph, profiles, answers, since), new=new)
+    given = many_tables(graph, profiles, answers, since, new)
     labelling = many_labelling(read_items(items), read_prior(prior), seed, language if reasons else None, most_friends)
     run_many(given, out, labelling, engine=engine, layout=layout, workers=workers, resume=resume)
