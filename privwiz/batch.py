@@ -26,7 +26,7 @@ from privwiz.store_builder import DEFAULT_MEMORY, build_store
 from privwiz.tables import pyarrow, write_table
 from privwiz.workers import Work, run_tasks
 
-__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "unfinished_folder"]
+__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "stored_case", "unfinished_folder"]
 
 _STRANGER = "is not in the graph"
 
@@ -337,7 +337,7 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
             outcome, policy = judge_case(
                 store.people.some(np.array([person]))[0],
                 store.degree(person),
-                partial(_case, store, person),
+                partial(stored_case, store, person),
                 job.labelling,
                 "" if before is None else before[person].decode(),
             )
@@ -366,7 +366,8 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
     _write_json(_done_file(job.folder, part), report.to_dict())
 
 
-def _case(store: NetworkStore, person: int) -> tuple[EgoNetwork, tuple[Said, ...]]:
+def stored_case(store: NetworkStore, person: int) -> tuple[EgoNetwork, tuple[Said, ...]]:
+    """Return network and answers of person number ``person``."""
     return store.ego_network(person), store.said(person)
 
 

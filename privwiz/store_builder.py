@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from privwiz.errors import DataError
 from privwiz.files import FilePath, source_name
-from privwiz.network_store import VALUE, NetworkStore
+from privwiz.network_store import ANSWER, VALUE, NetworkStore
 from privwiz.pieces import Piece, read_pieces
 from privwiz.rejected import NO_FRIEND, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
@@ -30,7 +30,6 @@ DEFAULT_MEMORY = 1 << 30
 
 _TIE = [("who", "<u4"), ("whom", "<u4"), ("weight", "<f8")]
 _BARE_TIE = _TIE[:2]
-_ANSWER = [("who", "<u4"), ("friend", "<i4"), ("item", "<i4"), ("decision", "<i4"), ("line", "<i8")]
 
 
 def build_store(
@@ -211,7 +210,7 @@ def _sort_answers(
     memory: int,
 ) -> None:
     names = ("user", "item", "friend", "decision")
-    spill = Spill(folder / "spill", _ANSWER, len(people), count, memory)
+    spill = Spill(folder / "spill", ANSWER, len(people), count, memory)
     for piece in read_pieces(answers, names):
         who, friend = people.numbers(piece["user"]), people.numbers(piece["friend"])
         nothing = _empty(piece, *names)
