@@ -26,7 +26,7 @@ from privwiz.store_builder import DEFAULT_MEMORY, build_store
 from privwiz.tables import pyarrow, write_table
 from privwiz.workers import Work, run_tasks
 
-__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "stored_case", "unfinished_folder"]
+__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "stored_case", "unfinished_folder", "warm_up"]
 
 _STRANGER = "is not in the graph"
 
@@ -312,8 +312,7 @@ def _digests_before(since: Path, store: NetworkStore) -> npt.NDArray[np.bytes_]:
 
 def _start(job: _Job) -> Work:
     """Open what one worker needs, and return what labels a part."""
-    # What is loaded only when needed is loaded now, so that no user's time has it in it.
-    label_case(build_ego_network("nobody", ("a", "b"), [("a", "b")]), (), job.labelling)
+    warm_up(job.labelling)
     store = NetworkStore(job.folder / "store")
     chosen = np.load(job.folder / "chosen.npy", mmap_mode="r")
     before_path = job.folder / "before.npy"
@@ -364,6 +363,11 @@ def _label_part(job: _Job, store: NetworkStore, part: int, people: list[int], be
     report.slowest, report.errors = sorted(report.slowest, reverse=True)[:SHOWN], report.errors[:SHOWN]
     report.seconds = time.process_time() - clock
     _write_json(_done_file(job.folder, part), report.to_dict())
+
+
+def warm_up(labelling: Labelling) -> None:
+    """Load what is loaded only when needed, so that no user's time has it in it."""
+    label_case(build_ego_network("nobody", ("a", "b"), [("a", "b")]), (), labelling)
 
 
 def stored_case(store: NetworkStore, person: int) -> tuple[EgoNetwork, tuple[Said, ...]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privwiz.batch import BatchInput, BatchRun, stored_case
+from privwiz.batch import BatchInput, BatchRun, stored_case, warm_up
 from privwiz.batch_report import SHOWN, ChunkReport, batch_report
 from privwiz.blocks import build_block
 from privwiz.case import Labelling, judge_case
@@ -84,12 +84,17 @@ def label_on_spark(
     folder = f"{out}.unfinished"
     tables = _Tables.read(session, given, folder)
     users, strangers = tables.choose(session, given, labelling.seed)
-    before = session.createDataFrame([], "user string, before string")
+    before = _frame(session, user=[], before=[])
     if given.since is not None:
         before = session.read.parquet(f"{given.since}/users").select("user", f.col("fingerprint").alias("before"))
     tables.gather(users, before).write.parquet(f"{folder}/_people")
     people = session.read.parquet(f"{folder}/_people")
-    _label(session, people, given, labelling).write.parquet(f"{folder}/_labelled")
+    try:
+        staged = _label(session, people, given, labelling)
+    except DataError:
+        files.delete(folder)  # there is nothing in it that could be used
+        raise
+    staged.write.parquet(f"{folder}/_labelled")
     labelled = session.read.parquet(f"{folder}/_labelled")
     _write_policies(labelled, f"{folder}/policies", labelling, layout)
     outcome = labelled.select("user", "status", "friends", "answers", "fingerprint", "error")
@@ -133,7 +138,7 @@ class _Tables:
         answers = _table(session, given.answers, ("user", "item", "friend", "decision"))
         nothing = f.when(f.expr("'' in (user, item, friend, decision)"), "lacks a user, an item, a friend or a decision")
         answers = answers.withColumn("reason", nothing)
-        profiles = session.createDataFrame([], "user string, field string, value string, reason string")
+        profiles = _frame(session, user=[], field=[], value=[], reason=[])
         if given.profiles is not None:
             profiles = _table(session, given.profiles, ("user", "field", "value"))
             profiles = profiles.withColumn("reason", f.when(f.expr("'' in (user, field)"), "lacks a user or a field"))
@@ -164,7 +169,7 @@ class _Tables:
         from pyspark.sql import functions as f
 
         answering = self.answers.select("user").distinct()
-        nobody = session.createDataFrame([], "user string, error string")
+        nobody = _frame(session, user=[], error=[])
         if given.users is None:
             return answering, nobody
         if isinstance(given.users, int):
@@ -172,8 +177,8 @@ class _Tables:
             if given.users >= len(known):
                 return answering, nobody
             chosen = np.random.default_rng(seed).choice(known, given.users, replace=False)
-            return session.createDataFrame([(str(user),) for user in chosen], "user string"), nobody
-        asked = session.createDataFrame([(user,) for user in given.users], "user string").distinct()
+            return _frame(session, user=chosen.tolist()), nobody
+        asked = _frame(session, user=given.users).distinct()
         strangers = asked.join(self.people, "user", "left_anti").withColumn("error", f.lit("is not in the graph"))
         return asked, strangers
 
@@ -189,7 +194,7 @@ class _Tables:
             self.people.join(around, "number", "left")
             .join(profiles, "number", "left")
             .join(answers, "number", "left")
-            .join(users.withColumn("asked", f.lit(True)), "user", "left")
+            .join(users.withColumn("asked", f.expr("true")), "user", "left")
             .join(before, "user", "left")
         )
         # Each tie is kept by the end with fewer friends: no list is long, however many friends a person has.
@@ -197,14 +202,20 @@ class _Tables:
         return kept.select(
             f.col("number").alias("id"),
             "user",
-            f.coalesce(f.col("around.whom"), f.array().cast("array<bigint>")).alias("friends"),
+            f.coalesce(f.col("around.whom"), f.expr("cast(array() as array<bigint>)")).alias("friends"),
             f.col("kept.whom").alias("ties"),
             f.transform(f.col("kept.weight"), lambda weight: f.coalesce(weight, f.lit(float("nan")))).alias("weights"),
             "profile",
             "answers",
-            f.coalesce("asked", f.lit(False)).alias("asked"),
+            f.expr("asked is not null").alias("asked"),
             "before",
         )
+
+
+def _frame(session: "SparkSession", **columns: Sequence[str]) -> "DataFrame":
+    """Return a table of texts that are at hand."""
+    pa, _ = pyarrow("the engine spark")
+    return session.createDataFrame(pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}))
 
 
 def _numbered(session: "SparkSession", edges: "DataFrame", folder: str) -> "DataFrame":
@@ -274,7 +285,9 @@ def _label(session: "SparkSession", people: "DataFrame", given: BatchInput, labe
     from pyspark.sql import functions as f
 
     few = f.size("friends") <= labelling.most_friends
-    asked = people.where("asked").withColumn("near", f.when(few, f.col("friends")).otherwise(f.array().cast("array<bigint>")))
+    asked = people.where("asked").withColumn(
+        "near", f.when(few, f.col("friends")).otherwise(f.expr("cast(array() as array<bigint>)"))
+    )
     total = asked.agg(f.count("*").alias("users"), f.sum(f.size("near")).alias("friends")).collect()[0]
     if not total.users and given.users is None:
         raise DataError("no answers in it that could be used; add rows, or name users", source=str(given.answers))
@@ -305,7 +318,9 @@ def _label_block(labelling: Labelling, batches: Iterable[Any]) -> Iterator[Any]:
     received = list(batches)
     if not sum(map(len, received)):
         return
+    warm_up(labelling)
     (people,) = pa.Table.from_batches(received).combine_chunks().to_batches()
+    received.clear()
     assert len(people["block"].unique()) == 1
     users = people.select(["user", "degree", "before"]).filter(people["asked"]).sort_by("user").to_pylist()
     with TemporaryDirectory() as folder:
@@ -351,7 +366,7 @@ def _write_policies(labelled: "DataFrame", path: str, labelling: Labelling, layo
 
     items = f.array(*(f.lit(item.id) for item in labelling.items))
     words = f.array(*(f.lit(decision.value) for decision in DECIDED))
-    kept = labelled.where("status = 'labelled'").repartitionByRange("user").sortWithinPartitions("user")
+    kept = labelled.where("status = 'labelled'").sortWithinPartitions("user")
     n = f.size("names")
     if layout == "flat":
         cells = kept.select("*", f.posexplode("probabilities").alias("at", "probability"))
@@ -400,7 +415,8 @@ def _report(labelled: "DataFrame", rejected: "DataFrame", strangers: "DataFrame"
     pairs = product((item.id for item in labelling.items), (decision.value for decision in DECIDED))
     decisions = Counter({pair: cells.get(at, 0) for at, pair in enumerate(pairs)})
     failed = labelled.where("error != ''").sort("user").select("user", "error").limit(SHOWN).collect()
-    slow = labelled.where("status = 'labelled'").sort(f.desc("seconds"), f.desc("user")).limit(SHOWN).collect()
+    timed = labelled.where("status = 'labelled'").select("seconds", "user", "friends")
+    slow = timed.sort(f.desc("seconds"), f.desc("user")).limit(SHOWN).collect()
     return ChunkReport(
         outcomes,
         decisions,
