@@ -1,8 +1,8 @@
 """What Spark costs beside the local engine, on the same users, on this machine (Linux, with Java 17).
 
-Both engines run as commands over towns of three sizes. What a town of 60 people costs is start-up. The rest is told per user, and
-so is the difference between the two larger towns, in which what happens once (starting, planning, compiling) is not contained.
-Processor time is that of all processes of a run, and the policies of both engines are compared cell by cell.
+Both engines run as commands over towns of three sizes. What a town of 60 people costs is start-up; the rest is told per user. So
+is the difference between the two larger towns, in which Java's compiler, busy for the first minutes, has less part. Processor
+time is that of all processes of a run, and the policies of both engines are compared cell by cell.
 
 Run: ``python benchmarks/spark.py [--people N]``
 """
@@ -26,6 +26,7 @@ from privwiz.community_files import write_community
 
 FEW, ANSWERS = 60, 5
 LIMIT = 1.0
+FILES = {"graph": "edges.parquet", "profiles": "profiles.parquet", "answers": "answers.parquet"}
 WORKERS = 2
 SPARK = (
     *("spark-submit", "--master", f"local[{WORKERS}]", "--driver-java-options", "-XX:+UseParallelGC"),
@@ -38,6 +39,7 @@ SPARK = (
         "spark.driver.host=127.0.0.1",
     ),
 )
+PROCESSES = ("java", "python")
 PAUSE = 0.2
 """Seconds between two looks at the processes: so much of each may be missed."""
 
@@ -54,7 +56,7 @@ def look(root: int, spent: dict[int, float], memory: dict[str, float]) -> None:
     """Note processor time and memory of a process and all below it."""
     children: dict[int, list[int]] = {}
     seen: dict[int, tuple[str, float, float]] = {}
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
             name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
         except OSError:
@@ -75,7 +77,7 @@ def look(root: int, spent: dict[int, float], memory: dict[str, float]) -> None:
 def run(engine: str, town: Path, out: Path) -> Cost:
     """Label all users of a town by a command."""
     start = (*SPARK, privwiz.__file__) if engine == "spark" else (sys.executable, "-m", "privwiz")
-    tables = [part for name in ("graph", "profiles", "answers") for part in (f"--{name}", f"{town / _FILES[name]}")]
+    tables = [part for name, file in FILES.items() for part in (f"--{name}", str(town / file))]
     command = [*start, "label", *tables, "--out", str(out), "--engine", engine]
     command += ["--workers", str(WORKERS)] if engine == "local" else []
     settings = {"OMP_NUM_THREADS": "1", "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
@@ -93,35 +95,38 @@ def run(engine: str, town: Path, out: Path) -> Cost:
     return Cost(sum(spent.values()), time.monotonic() - begun, memory)
 
 
-_FILES = {"graph": "edges.parquet", "profiles": "profiles.parquet", "answers": "answers.parquet"}
-
-
 def policies(folder: Path) -> pa.Table:
     """Return the policies of a run in one order, probabilities as bits."""
-    table = pq.read_table(folder / "policies")
-    bits = compute.cast(table["probability"], pa.float64()).combine_chunks().view(pa.int64())
-    table = table.set_column(table.column_names.index("probability"), "probability", bits)
-    return table.sort_by([(name, "ascending") for name in ("user", "item", "friend")]).combine_chunks()
+    table = pq.read_table(folder / "policies").combine_chunks()
+    at = table.column_names.index("probability")
+    table = table.set_column(at, "probability", table["probability"].chunk(0).view(pa.int64()))
+    return table.sort_by([(name, "ascending") for name in ("user", "item", "friend")])
 
 
 def compare(towns: list[Path], folder: Path) -> float:
-    """Run both engines over each town, print what they cost, and return what Spark adds, in ms per user."""
-    users = [compute.count_distinct(pq.read_table(town / _FILES["answers"], columns=["user"])["user"]).as_py() for town in towns]
-    print(f"{'':<8}{'users':>8}{'CPU s':>9}{'wall s':>9}{'ms/user after start-up':>25}{'between the two larger':>25}  MB")
-    between = {}
-    for engine in ("local", "spark"):
-        costs = [run(engine, town, folder / f"{engine}-{count}") for town, count in zip(towns, users, strict=True)]
-        once = costs[0].processor - users[0] * (costs[2].processor - costs[0].processor) / (users[2] - users[0])
-        between[engine] = 1000 * (costs[2].processor - costs[1].processor) / (users[2] - users[1])
-        for count, cost in zip(users, costs, strict=True):
-            after = f"{1000 * (cost.processor - once) / count:.2f}" if cost is not costs[0] else ""
-            slope = f"{between[engine]:.2f}" if cost is costs[2] else ""
-            memory = ", ".join(f"{name} {size:.0f}" for name, size in sorted(cost.memory.items()) if size > 50)
-            print(f"{engine:<8}{count:>8,}{cost.processor:>9.1f}{cost.wall:>9.1f}{after:>25}{slope:>25}  {memory}", flush=True)
-    one, other = (policies(folder / f"{engine}-{users[2]}") for engine in ("local", "spark"))
+    """Run both engines over three towns, print what they cost, and return what Spark adds, in ms per user."""
+    users = [compute.count_distinct(pq.read_table(town / FILES["answers"], columns=["user"])["user"]).as_py() for town in towns]
+    costs: dict[str, list[Cost]] = {"local": [], "spark": []}
+    print(f"{'':<8}{'users':>8}{'CPU s':>9}{'wall s':>9}{'ms/user after start-up':>25}{'load':>7}  MB of the largest process")
+    for town, count in zip(towns, users, strict=True):
+        for engine, known in costs.items():
+            known.append(run(engine, town, folder / f"{engine}-{count}"))
+            cost = known[-1]
+            each = f"{per_user(known[0], cost, count - users[0]):.2f}" if cost is not known[0] else ""
+            memory = ", ".join(f"{name} {size:.0f}" for name, size in sorted(cost.memory.items()) if name in PROCESSES)
+            load = os.getloadavg()[0]
+            print(f"{engine:<8}{count:>8,}{cost.processor:>9.1f}{cost.wall:>9.1f}{each:>25}{load:>7.1f}  {memory}", flush=True)
+    each = {engine: per_user(known[1], known[2], users[2] - users[1]) for engine, known in costs.items()}
+    print(f"between the two larger towns, ms per user: local {each['local']:.2f}, Spark {each['spark']:.2f}")
+    one, other = (policies(folder / f"{engine}-{users[2]}") for engine in costs)
     equal = one.equals(other.cast(one.schema))
     print(f"{one.num_rows:,} cells, the same to the last bit: {'yes' if equal else 'NO'}")
-    return between["spark"] - between["local"] if equal else float("inf")
+    return each["spark"] - each["local"] if equal else float("inf")
+
+
+def per_user(less: Cost, more: Cost, users: int) -> float:
+    """Return what users added to the processor time, in milliseconds each."""
+    return 1000 * (more.processor - less.processor) / users
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from privwiz.network_store import ANSWER, VALUE, NetworkStore
-from privwiz.ties import canonical_ties
 from privwiz.vocabulary import distinct_texts
 
 __all__ = ["build_block"]
@@ -68,12 +67,14 @@ def _write_ties(folder: Path, people: Any, number: npt.NDArray[np.int64], n: int
     weights = _lists(people, "weights")[0].to_numpy()
     other = compute.index_in(ends, value_set=people["id"]).fill_null(-1).to_numpy(zero_copy_only=False)
     inside = other >= 0
-    rows, cols = np.repeat(number, sizes)[inside], number[other[inside]]
-    starts, ties, strengths = canonical_ties(n, rows, cols, weights[inside])
-    np.save(folder / "ties_starts.npy", starts.astype(np.int64))
-    np.save(folder / "ties.npy", ties.astype("<u4"))
-    if strengths is not None and not np.isnan(strengths).all():
-        np.save(folder / "weights.npy", strengths)
+    one, two = np.repeat(number, sizes)[inside], number[other[inside]]
+    rows, cols = np.concatenate([one, two]), np.concatenate([two, one])
+    order = np.argsort(rows * n + cols)
+    np.save(folder / "ties.npy", cols[order].astype("<u4"))
+    _write_starts(folder, "ties", rows, n)
+    strengths = weights[inside]
+    if not np.isnan(strengths).all():
+        np.save(folder / "weights.npy", np.concatenate([strengths, strengths])[order])
 
 
 def _write_rows(folder: Path, name: str, kind: list[tuple[str, str]], n: int, **columns: Array) -> None:
@@ -83,8 +84,11 @@ def _write_rows(folder: Path, name: str, kind: list[tuple[str, str]], n: int, **
     for column, values in columns.items():
         rows[column] = values[order]
     np.save(folder / f"{name}.npy", rows)
-    counts = np.bincount(rows["who"], minlength=n)
-    np.save(folder / f"{name}_starts.npy", np.concatenate([[0], np.cumsum(counts)]))
+    _write_starts(folder, name, rows["who"], n)
+
+
+def _write_starts(folder: Path, name: str, who: npt.NDArray[np.integer], n: int) -> None:
+    np.save(folder / f"{name}_starts.npy", np.concatenate([[0], np.cumsum(np.bincount(who, minlength=n))]))
 
 
 def _lists(people: Any, name: str) -> tuple[Any, npt.NDArray[np.int64]]:
