@@ -5,7 +5,7 @@ PORT ?= 8080
 POLICY_DIR ?= my-policy
 RESULTS ?= build/label-efficiency
 FEDERATED ?= build/federated-prior
-LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py service.py)
+LONG := $(addprefix benchmarks/,label_efficiency.py federated_prior.py service.py spark.py)
 UV_VERSION := 0.13.9
 
 UV := .tools/bin/uv
@@ -23,7 +23,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run ask test test-lowest lint audit format types docs screenshots bench bench-labels bench-federated bench-service lock wheels clean
+.PHONY: help run ask test test-lowest lint audit format types docs screenshots bench bench-labels bench-federated bench-service bench-spark lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -85,6 +85,10 @@ bench-federated: $(TEST_READY) ## priors trained through secure sums, with and w
 
 bench-service: $(TEST_READY) ## the service under load, beside a bare Flask route and the library (about 10 minutes)
 	$(BIN)/python benchmarks/service.py
+
+# Needs Java 17.
+bench-spark: $(TEST_READY) ## what Spark costs beside the local engine, on the same users (a few minutes)
+	$(BIN)/python benchmarks/spark.py
 
 # Needs Chromium, and fonts for Chinese: on Debian, apt-get install chromium fonts-noto-cjk fonts-roboto-unhinted.
 screenshots: $(TEST_READY) ## take the pictures of the wizard page again

@@ -30,7 +30,7 @@ from privwiz.store_builder import DEFAULT_MEMORY, build_store
 from privwiz.tables import pyarrow, write_table
 from privwiz.workers import Work, run_tasks
 
-__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many"]
+__all__ = ["BatchInput", "BatchRun", "Resources", "Watcher", "label_many", "stored_case", "warm_up"]
 
 _KEPT = "what is done is kept: mend it and go on with --resume"
 _LOCK = ".privwiz"
@@ -395,8 +395,7 @@ class _EarlierRun:
 
 def _start(job: _Job) -> Work:
     """Open what one worker needs, and return what labels a part."""
-    # What is loaded only when needed is loaded now, so that no user's time has it in it.
-    label_case(build_ego_network("nobody", ("a", "b"), [("a", "b")]), (), job.labelling)
+    warm_up(job.labelling)
     store = NetworkStore(job.folder / "store")
     chosen = np.load(job.folder / "chosen.npy", mmap_mode="r")
     before_path = job.folder / "before.npy"
@@ -445,7 +444,7 @@ def _policies(
         outcome, policy = judge_case(
             store.people.some(np.array([person]))[0],
             store.degree(person),
-            partial(_case, store, person),
+            partial(stored_case, store, person),
             job.labelling,
             "" if before is None else before[person].decode(),
         )
@@ -468,7 +467,13 @@ def _policies(
         yield written
 
 
-def _case(store: NetworkStore, person: int) -> tuple[EgoNetwork, tuple[Said, ...]]:
+def warm_up(labelling: Labelling) -> None:
+    """Load what is loaded only when needed, so that no user's time has it in it."""
+    label_case(build_ego_network("nobody", ("a", "b"), [("a", "b")]), (), labelling)
+
+
+def stored_case(store: NetworkStore, person: int) -> tuple[EgoNetwork, tuple[Said, ...]]:
+    """Return network and answers of person number ``person``."""
     return store.ego_network(person), store.said(person)
 
 

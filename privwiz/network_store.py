@@ -14,7 +14,7 @@ from privwiz.graphs import Attributes, EgoNetwork
 from privwiz.profiles import Profile
 from privwiz.vocabulary import Vocabulary
 
-__all__ = ["VALUE", "NetworkStore", "Said", "stated_weights"]
+__all__ = ["ANSWER", "VALUE", "NetworkStore", "Said", "stated_weights"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -24,6 +24,8 @@ _MOST_TIES = 1 << 22
 
 VALUE = [("who", "<u4"), ("field", "<i4"), ("value", "<i4")]
 """The form in which one value of a profile is stored."""
+ANSWER = [("who", "<u4"), ("friend", "<i4"), ("item", "<i4"), ("decision", "<i4"), ("line", "<i8")]
+"""The form in which one answer is stored."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

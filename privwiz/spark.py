@@ -7,38 +7,38 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privwiz.batch import BatchInput, BatchRun
+from privwiz.batch import BatchInput, BatchRun, stored_case, warm_up
 from privwiz.batch_report import SHOWN, ChunkReport, batch_report
-from privwiz.case import Labelled, Labelling, judge_case
+from privwiz.blocks import build_block
+from privwiz.case import Labelling, judge_case
 from privwiz.decisions import DECIDED
 from privwiz.errors import DataError, MissingExtra
 from privwiz.files import FilePath
-from privwiz.graphs import EgoNetwork
-from privwiz.network_store import Said, stated_weights
-from privwiz.policy_parts import Layout, policy_table
-from privwiz.profiles import Profile
+from privwiz.network_store import NetworkStore
+from privwiz.policy_parts import Layout
 from privwiz.rejected import NO_FRIEND, NO_USER
 from privwiz.tables import pyarrow
-from privwiz.ties import STRONGEST, WEAKEST, canonical_ties
+from privwiz.ties import STRONGEST, WEAKEST
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["label_on_spark"]
 
-_CASES_IN_BATCH = 20
-_USERS_IN_PARTITION = 100
+_FRIENDS_IN_BLOCK = 100_000
+_USERS_IN_BATCH = 50
 _LABELLED = (
     "user string, status string, friends long, answers long, fingerprint string, error string, seconds double, "
-    "names array<string>, decisions array<tinyint>, probabilities array<double>, reasons array<string>, "
+    "names array<string>, decisions array<tinyint>, probabilities array<double>, counts array<long>, reasons array<string>, "
     "rejected array<struct<reason:string,item:string,friend:string,decision:string>>"
 )
-_FLAT = "user string, item string, friend string, decision string, probability double"
-_NESTED = "user string, item string, friends array<string>, decisions array<string>, percents array<tinyint>"
 
 
 def label_on_spark(
@@ -69,6 +69,7 @@ def label_on_spark(
     """
     try:
         from pyspark.sql import SparkSession
+        from pyspark.sql import functions as f
     except ImportError:
         raise MissingExtra("the engine spark", "spark") from None
     if given.new is not None:
@@ -76,14 +77,23 @@ def label_on_spark(
     started = time.monotonic()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = session or SparkSession.builder.appName("privwiz").getOrCreate()
-    session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_CASES_IN_BATCH))
     files = _Files(session)
     for path in (str(out), f"{out}.unfinished"):
         if files.exists(path):
             raise DataError("is there already; delete it, or name a folder that is not there", source=path)
-    folder, tables = f"{out}.unfinished", _Tables.read(session, given)
+    folder = f"{out}.unfinished"
+    tables = _Tables.read(session, given, folder)
     users, strangers = tables.choose(session, given, labelling.seed)
-    staged = _staged(session, tables, users, given, labelling)
+    before = _frame(session, user=[], before=[])
+    if given.since is not None:
+        before = session.read.parquet(f"{given.since}/users").select("user", f.col("fingerprint").alias("before"))
+    tables.gather(users, before).write.parquet(f"{folder}/_people")
+    people = session.read.parquet(f"{folder}/_people")
+    try:
+        staged = _label(session, people, given, labelling)
+    except DataError:
+        files.delete(folder)  # there is nothing in it that could be used
+        raise
     staged.write.parquet(f"{folder}/_labelled")
     labelled = session.read.parquet(f"{folder}/_labelled")
     _write_policies(labelled, f"{folder}/policies", labelling, layout)
@@ -96,14 +106,15 @@ def label_on_spark(
     report = _report(labelled, session.read.csv(f"{folder}/rejected.csv", header=True), strangers, labelling)
     for name, text in batch_report(report, time.monotonic() - started, session.sparkContext.defaultParallelism).items():
         files.write(f"{folder}/{name}", text)
-    files.delete(f"{folder}/_labelled")
+    for name in ("_numbers", "_people", "_labelled"):
+        files.delete(f"{folder}/{name}")
     files.rename(folder, str(out))
     return BatchRun(out, report)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Tables:
-    """What a run reads, sifted: ties both ways, profiles of people, answers of people; and the rows that were rejected."""
+    """What a run reads, sifted, and with numbers for people: ``people`` has number and id, the others number people by these."""
 
     people: "DataFrame"
     ties: "DataFrame"
@@ -112,37 +123,28 @@ class _Tables:
     rejected: "DataFrame"
 
     @classmethod
-    def read(cls, session: "SparkSession", given: BatchInput) -> "_Tables":
+    def read(cls, session: "SparkSession", given: BatchInput, folder: str) -> "_Tables":
         from pyspark.sql import functions as f
 
         edges = _table(session, given.edges, ("source", "target"), ("weight",))
-        edges = edges.withColumn("number", f.expr("try_cast(nullif(weight, '') as double)"))
-        wrong = f.expr(f"weight != '' and not coalesce(number between {WEAKEST!r} and {STRONGEST!r}, false)")
+        edges = edges.withColumn("stated", f.expr("try_cast(nullif(weight, '') as double)"))
+        wrong = f.expr(f"weight != '' and not coalesce(stated between {WEAKEST!r} and {STRONGEST!r}, false)")
         edges = edges.withColumn(
             "reason",
             f.when(f.expr("source = '' or target = ''"), "lacks an id")
             .when(f.expr("source = target"), "ties somebody to themselves")
             .when(wrong, f"has a weight that is not a number from {WEAKEST:g} to {STRONGEST:g}"),
         )
-        people = edges.select(f.col("source").alias("user")).union(edges.select("target")).where("user != ''").distinct()
-        good = edges.where("reason is null")
-        both = good.select(f.col("source").alias("who"), f.col("target").alias("whom"), "number").union(
-            good.select("target", "source", "number")
-        )
-        strongest = f.when(f.bool_or(f.isnull("number")), f.greatest(f.max("number"), f.when(f.max("number").isNotNull(), 1.0)))
-        ties = both.groupBy("who", "whom").agg(strongest.otherwise(f.max("number")).alias("weight"))
         answers = _table(session, given.answers, ("user", "item", "friend", "decision"))
         nothing = f.when(f.expr("'' in (user, item, friend, decision)"), "lacks a user, an item, a friend or a decision")
         answers = answers.withColumn("reason", nothing)
-        profiles = session.createDataFrame([], "user string, field string, value string, reason string")
+        profiles = _frame(session, user=[], field=[], value=[], reason=[])
         if given.profiles is not None:
             profiles = _table(session, given.profiles, ("user", "field", "value"))
             profiles = profiles.withColumn("reason", f.when(f.expr("'' in (user, field)"), "lacks a user or a field"))
-        known = people.withColumn("known", f.lit("yes"))
-        answers, profiles = (
-            table.join(known, "user", "left").withColumn("reason", f.coalesce("reason", f.when(f.isnull("known"), NO_USER)))
-            for table in (answers, profiles)
-        )
+        people = _numbered(session, edges, folder)
+        known = f.coalesce("reason", f.when(f.isnull("number"), NO_USER))
+        answers, profiles = (table.join(people, "user", "left").withColumn("reason", known) for table in (answers, profiles))
         met = people.select(f.col("user").alias("friend"), f.lit("yes").alias("met"))
         strange = f.coalesce("reason", f.when(f.isnull("met"), NO_FRIEND))
         answers = answers.join(met, "friend", "left").withColumn("reason", strange)
@@ -156,18 +158,18 @@ class _Tables:
         ]
         return cls(
             people,
-            ties,
-            profiles.where("reason is null and value != ''").select("user", "field", "value").distinct(),
-            answers.where("reason is null").select("user", "item", "friend", "decision"),
+            _ties(edges.where("reason is null"), people),
+            profiles.where("reason is null and value != ''").select("number", "field", "value"),
+            answers.where("reason is null").select("number", "user", "item", "friend", "decision"),
             rejected[0].union(rejected[1]).union(rejected[2]),
         )
 
     def choose(self, session: "SparkSession", given: BatchInput, seed: int) -> "tuple[DataFrame, DataFrame]":
-        """Return the users to label, and those asked for who are not in the graph with the error."""
+        """Return the ids of the users to label, and those asked for who are not in the graph with the error."""
         from pyspark.sql import functions as f
 
         answering = self.answers.select("user").distinct()
-        nobody = session.createDataFrame([], "user string, error string")
+        nobody = _frame(session, user=[], error=[])
         if given.users is None:
             return answering, nobody
         if isinstance(given.users, int):
@@ -175,10 +177,69 @@ class _Tables:
             if given.users >= len(known):
                 return answering, nobody
             chosen = np.random.default_rng(seed).choice(known, given.users, replace=False)
-            return session.createDataFrame([(str(user),) for user in chosen], "user string"), nobody
-        asked = session.createDataFrame([(user,) for user in given.users], "user string").distinct()
+            return _frame(session, user=chosen.tolist()), nobody
+        asked = _frame(session, user=given.users).distinct()
         strangers = asked.join(self.people, "user", "left_anti").withColumn("error", f.lit("is not in the graph"))
-        return asked.join(self.people, "user", "left_semi"), strangers
+        return asked, strangers
+
+    def gather(self, users: "DataFrame", before: "DataFrame") -> "DataFrame":
+        """Return a row for each person with all that is known of it, ``asked`` whether it is to be labelled."""
+        from pyspark.sql import functions as f
+
+        around = self.ties.groupBy(f.col("who").alias("number")).agg(f.collect_list(f.struct("whom", "weight")).alias("around"))
+        entry = f.struct("field", "value")
+        profiles = self.profiles.groupBy("number").agg(f.array_sort(f.collect_set(entry)).alias("profile"))
+        answers = self.answers.groupBy("number").agg(f.collect_list(f.struct("item", "friend", "decision")).alias("answers"))
+        everybody = (
+            self.people.join(around, "number", "left")
+            .join(profiles, "number", "left")
+            .join(answers, "number", "left")
+            .join(users.withColumn("asked", f.expr("true")), "user", "left")
+            .join(before, "user", "left")
+        )
+        # Each tie is kept by the end with fewer friends: no list is long, however many friends a person has.
+        kept = everybody.withColumn("kept", f.filter("around", lambda tie: tie["whom"] > f.col("number")))
+        return kept.select(
+            f.col("number").alias("id"),
+            "user",
+            f.coalesce(f.col("around.whom"), f.expr("cast(array() as array<bigint>)")).alias("friends"),
+            f.col("kept.whom").alias("ties"),
+            f.transform(f.col("kept.weight"), lambda weight: f.coalesce(weight, f.lit(float("nan")))).alias("weights"),
+            "profile",
+            "answers",
+            f.expr("asked is not null").alias("asked"),
+            "before",
+        )
+
+
+def _frame(session: "SparkSession", **columns: Sequence[str]) -> "DataFrame":
+    """Return a table of texts that are at hand."""
+    pa, _ = pyarrow("the engine spark")
+    return session.createDataFrame(pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}))
+
+
+def _numbered(session: "SparkSession", edges: "DataFrame", folder: str) -> "DataFrame":
+    """Return all people of the ties with a number each, which grows with the number of their ties."""
+    from pyspark.sql import functions as f
+
+    ends = edges.select(f.explode(f.array("source", "target")).alias("user")).where("user != ''")
+    ordered = ends.groupBy("user").count().sort("count", "user")
+    ordered.select(f.monotonically_increasing_id().alias("number"), "user").write.parquet(f"{folder}/_numbers")
+    return session.read.parquet(f"{folder}/_numbers")
+
+
+def _ties(edges: "DataFrame", people: "DataFrame") -> "DataFrame":
+    """Return each tie in both directions, once, with its weight."""
+    from pyspark.sql import functions as f
+
+    for end in ("source", "target"):
+        edges = edges.join(people.select(f.col("user").alias(end), f.col("number").alias(f"{end}_number")), end)
+    one, other = f.col("source_number"), f.col("target_number")
+    ways = f.array(*(f.struct(who.alias("who"), whom.alias("whom")) for who, whom in ((one, other), (other, one))))
+    both = edges.select("stated", f.explode(ways).alias("tie")).select("tie.who", "tie.whom", "stated")
+    strongest = f.when(f.bool_or(f.isnull("stated")), f.greatest(f.max("stated"), f.when(f.max("stated").isNotNull(), 1.0)))
+    # Spread by one end, the rows need not move again when the ties of each person are collected.
+    return both.repartition("who").groupBy("who", "whom").agg(strongest.otherwise(f.max("stated")).alias("weight"))
 
 
 def _table(session: "SparkSession", path: FilePath, required: Sequence[str], optional: Sequence[str] = ()) -> "DataFrame":
@@ -219,144 +280,120 @@ def _rejected(table: "DataFrame", source: str, names: Sequence[str]) -> "DataFra
     return table.where("reason is not null").select(f.lit(source).alias("table"), "reason", f.concat_ws(",", *names).alias("row"))
 
 
-def _staged(session: "SparkSession", tables: _Tables, users: "DataFrame", given: BatchInput, labelling: Labelling) -> "DataFrame":
-    """Put each user's case together by joins, and label it."""
+def _label(session: "SparkSession", people: "DataFrame", given: BatchInput, labelling: Labelling) -> "DataFrame":
+    """Send each block of users what their ego networks are cut out of, and label them there."""
     from pyspark.sql import functions as f
 
-    friends = users.join(tables.ties, users.user == tables.ties.who).select("user", f.col("whom").alias("friend"), "weight")
-    degree = friends.groupBy("user").agg(f.count("*").alias("degree"))
-    friends = friends.join(degree.where(f.col("degree") <= labelling.most_friends), "user", "left_semi")
-    one = friends.select("user", f.col("friend").alias("who"))
-    other = friends.select("user", f.col("friend").alias("whom"))
-    inner = one.join(tables.ties.where("who < whom"), "who").join(other, ["user", "whom"])
-    around = friends.select("user", f.col("friend").alias("person")).union(users.select("user", f.col("user").alias("person")))
-    values = tables.profiles.withColumnRenamed("user", "person").join(around, "person")
-    cases = (
-        users.join(degree, "user", "left")
-        .join(friends.groupBy("user").agg(f.collect_list(f.struct("friend", "weight")).alias("around")), "user", "left")
-        .join(inner.groupBy("user").agg(f.collect_list(f.struct("who", "whom", "weight")).alias("ties")), "user", "left")
-        .join(values.groupBy("user").agg(f.collect_list(f.struct("person", "field", "value")).alias("profiles")), "user", "left")
-        .join(
-            tables.answers.groupBy("user").agg(f.collect_list(f.struct("item", "friend", "decision")).alias("answers")),
-            "user",
-            "left",
-        )
+    few = f.size("friends") <= labelling.most_friends
+    asked = people.where("asked").withColumn(
+        "near", f.when(few, f.col("friends")).otherwise(f.expr("cast(array() as array<bigint>)"))
     )
-    before = session.createDataFrame([], "user string, before string")
-    if given.since is not None:
-        before = session.read.parquet(f"{given.since}/users").select("user", f.col("fingerprint").alias("before"))
-    count = users.count()
-    if not count and given.users is None:
+    total = asked.agg(f.count("*").alias("users"), f.sum(f.size("near")).alias("friends")).collect()[0]
+    if not total.users and given.users is None:
         raise DataError("no answers in it that could be used; add rows, or name users", source=str(given.answers))
-    partitions = max(session.sparkContext.defaultParallelism, count // _USERS_IN_PARTITION)
-    cases = cases.join(before, "user", "left").repartition(partitions, "user")
-    return cases.mapInArrow(partial(_label_batches, labelling), _LABELLED)
+    blocks = max(session.sparkContext.defaultParallelism, (total.friends or 0) // _FRIENDS_IN_BLOCK + 1)
+    block = f.pmod(f.hash("id"), f.lit(blocks))
+    wanted = asked.select(block.alias("block"), f.explode(f.concat(f.array("id"), "near")).alias("id"))
+    spread = wanted.groupBy("id").agg(f.collect_set("block").alias("blocks"))
+    sent = people.join(spread, "id").withColumn("block", f.explode("blocks"))
+    own = f.col("asked") & (f.col("block") == block)
+    rows = sent.select(
+        "block",
+        "id",
+        "user",
+        "ties",
+        "weights",
+        "profile",
+        f.when(own, f.col("answers")).alias("answers"),
+        own.alias("asked"),
+        f.size("friends").alias("degree"),
+        f.coalesce("before", f.lit("")).alias("before"),
+    )
+    return rows.repartitionById(blocks, "block").mapInArrow(partial(_label_block, labelling), _LABELLED)
 
 
-def _label_batches(labelling: Labelling, batches: Iterable[Any]) -> Iterator[Any]:
-    """Label the users of Arrow batches; runs on the cluster."""
+def _label_block(labelling: Labelling, batches: Iterable[Any]) -> Iterator[Any]:
+    """Label the users of one block; runs on the cluster."""
     pa, _ = pyarrow("the engine spark")
-    for batch in batches:
-        rows = []
-        for number in range(len(batch)):
-            row = {name: batch.column(name)[number] for name in batch.schema.names}
-            user, begun = row["user"].as_py(), time.process_time()
-            case = partial(_case, user, row)
-            outcome, labelled = judge_case(user, row["degree"].as_py() or 0, case, labelling, row["before"].as_py() or "")
-            rows.append(
-                {
-                    **{name: getattr(outcome, name) for name in ("user", "status", "friends", "answers", "fingerprint", "error")},
-                    "seconds": time.process_time() - begun,
-                    "names": None if labelled is None else labelled.friends,
-                    "decisions": None if labelled is None else labelled.decisions.ravel(),
-                    "probabilities": None if labelled is None else labelled.probability.ravel(),
-                    "reasons": None if labelled is None else labelled.reasons,
-                    "rejected": []
-                    if labelled is None
-                    else [
-                        {"reason": reason, "item": said.item, "friend": said.friend, "decision": said.decision}
-                        for said, reason in labelled.rejected
-                    ],
-                }
-            )
-        yield pa.RecordBatch.from_pylist(rows, schema=_arrow_schema())
+    received = list(batches)
+    if not sum(map(len, received)):
+        return
+    warm_up(labelling)
+    (people,) = pa.Table.from_batches(received).combine_chunks().to_batches()
+    received.clear()
+    assert len(people["block"].unique()) == 1
+    users = people.select(["user", "degree", "before"]).filter(people["asked"]).sort_by("user").to_pylist()
+    with TemporaryDirectory() as folder:
+        store = build_block(Path(folder), people)
+        for first in range(0, len(users), _USERS_IN_BATCH):
+            rows = [_labelled_row(labelling, store, **user) for user in users[first : first + _USERS_IN_BATCH]]
+            yield pa.RecordBatch.from_pylist(rows, schema=_arrow_schema())
+
+
+def _labelled_row(labelling: Labelling, store: NetworkStore, user: str, degree: int, before: str) -> dict[str, Any]:
+    begun = time.process_time()
+    outcome, labelled = judge_case(user, degree, partial(stored_case, store, store.people.number(user)), labelling, before)
+    row = {name: getattr(outcome, name) for name in ("user", "status", "friends", "answers", "fingerprint", "error")}
+    row |= {"seconds": time.process_time() - begun, "rejected": []}
+    if labelled is None:
+        return row
+    return row | {
+        "names": labelled.friends,
+        "decisions": labelled.decisions.ravel(),
+        "probabilities": labelled.probability.ravel(),
+        "counts": np.concatenate([np.bincount(cells, minlength=len(DECIDED)) for cells in labelled.decisions]),
+        "reasons": labelled.reasons,
+        "rejected": [
+            {"reason": reason, "item": said.item, "friend": said.friend, "decision": said.decision}
+            for said, reason in labelled.rejected
+        ],
+    }
 
 
 def _arrow_schema() -> Any:
     pa, _ = pyarrow("the engine spark")
     text, said = pa.string(), pa.struct([(name, pa.string()) for name in ("reason", "item", "friend", "decision")])
     kinds = {"friends": pa.int64(), "answers": pa.int64(), "seconds": pa.float64(), "names": pa.list_(text)}
-    kinds |= {"decisions": pa.list_(pa.int8()), "probabilities": pa.list_(pa.float64()), "reasons": pa.list_(text)}
-    kinds |= {"rejected": pa.list_(said)}
+    kinds |= {"decisions": pa.list_(pa.int8()), "probabilities": pa.list_(pa.float64()), "counts": pa.list_(pa.int64())}
+    kinds |= {"reasons": pa.list_(text), "rejected": pa.list_(said)}
     names = [part.split()[0] for part in _LABELLED.split(", ")]
     return pa.schema([(name, kinds.get(name, text)) for name in names])
 
 
-def _case(user: str, row: dict[str, Any]) -> tuple[EgoNetwork, tuple[Said, ...]]:
-    """Return network and answers of one user from the columns that the joins collected."""
-    pa, _ = pyarrow("the engine spark")
-    from pyarrow import compute
-
-    def fields(name: str, *parts: str) -> list[Any]:
-        listed = row[name].values
-        return [pa.array([], pa.string())] * len(parts) if listed is None else [listed.field(part) for part in parts]
-
-    names, strengths = fields("around", "friend", "weight")
-    friends = sorted(names.to_pylist())
-    order = compute.index_in(pa.array(friends, pa.string()), value_set=names).to_numpy(zero_copy_only=False)
-    one, other, weights = fields("ties", "who", "whom", "weight")
-    rows, cols = (
-        compute.index_in(end, value_set=pa.array(friends, pa.string())).to_numpy(zero_copy_only=False) for end in (one, other)
-    )
-    indptr, indices, strength = canonical_ties(len(friends), rows, cols, _numbers(weights))
-    assert strength is not None
-    profiles: dict[str, dict[str, list[str]]] = {person: {} for person in (*friends, user)}
-    cells = zip(*(part.to_pylist() for part in fields("profiles", "person", "field", "value")), strict=True)
-    for person, field, value in sorted(cells):
-        profiles[person].setdefault(field, []).append(value)
-    frozen: dict[str, Profile] = {
-        person: {field: tuple(values) for field, values in profile.items()} for person, profile in profiles.items()
-    }
-    own = frozen.pop(user)
-    ego_weights = stated_weights(_numbers(strengths)[order])
-    network = EgoNetwork(user, tuple(friends), indptr, indices, stated_weights(strength), frozen, own, ego_weights)
-    said = zip(*(part.to_pylist() for part in fields("answers", "item", "friend", "decision")), strict=True)
-    return network, tuple(Said(item, friend, decision) for item, friend, decision in said)
-
-
-def _numbers(column: Any) -> Any:
-    """Return an Arrow column of numbers as an array, NaN for null."""
-    return column.cast("double").to_numpy(zero_copy_only=False)
-
-
 def _write_policies(labelled: "DataFrame", path: str, labelling: Labelling, layout: Layout) -> None:
-    schema = _FLAT if layout == "flat" else _NESTED
-    if labelling.reasons is not None:
-        schema += ", reason string" if layout == "flat" else ", reasons array<string>"
-    kept = labelled.where("status = 'labelled'").select("user", "names", "decisions", "probabilities", "reasons")
-    ordered = kept.repartitionByRange("user").sortWithinPartitions("user")
-    ordered.mapInArrow(partial(_policy_batches, labelling, layout), schema).write.parquet(path)
+    """Write what `privwiz.policy_parts.policy_table` makes of the same policies."""
+    from pyspark.sql import functions as f
 
+    items = f.array(*(f.lit(item.id) for item in labelling.items))
+    words = f.array(*(f.lit(decision.value) for decision in DECIDED))
+    kept = labelled.where("status = 'labelled'").sortWithinPartitions("user")
+    n = f.size("names")
+    if layout == "flat":
+        cells = kept.select("*", f.posexplode("probabilities").alias("at", "probability"))
+        at = f.col("at")
+        columns = {
+            "item": items[(at / n).cast("int")],
+            "friend": f.col("names")[at % n],
+            "decision": words[f.col("decisions")[at]],
+            "probability": f.col("probability"),
+            "reason": f.col("reasons")[at],
+        }
+    else:
+        cells = kept.select("*", f.posexplode(items).alias("at", "item"))
 
-def _policy_batches(labelling: Labelling, layout: Layout, batches: Iterable[Any]) -> Iterator[Any]:
-    """Turn labelled users into rows of policies; runs on the cluster."""
-    pa, _ = pyarrow("the engine spark")
-    names = [item.id for item in labelling.items]
-    for batch in batches:
-        labelled = []
-        for number in range(len(batch)):
-            row = {name: batch.column(name)[number] for name in batch.schema.names}
-            friends = tuple(row["names"].as_py())
-            shape = (len(names), len(friends))
-            probability = row["probabilities"].values.to_numpy().reshape(shape)
-            decisions = row["decisions"].values.to_numpy().reshape(shape)
-            reasons = None if labelling.reasons is None else tuple(row["reasons"].as_py())
-            labelled.append(Labelled(row["user"].as_py(), friends, probability, decisions, reasons, ()))
-        table = policy_table(labelled, names, layout, reasons=labelling.reasons is not None)
-        if layout == "nested":  # Spark has no numbers without a sign
-            at = table.schema.get_field_index("percents")
-            table = table.set_column(at, "percents", table["percents"].cast(pa.list_(pa.int8())))
-        yield from table.to_batches()
+        def part(name: str) -> Any:
+            return f.slice(name, f.col("at") * n + 1, n)
+
+        columns = {
+            "item": f.col("item"),
+            "friends": f.col("names"),
+            "decisions": f.transform(part("decisions"), lambda decision: words[decision]),
+            "percents": f.transform(part("probabilities"), lambda probability: f.rint(probability * 100).cast("tinyint")),
+            "reasons": part("reasons"),
+        }
+    if labelling.reasons is None:
+        del columns["reason" if layout == "flat" else "reasons"]
+    cells.select("user", *(column.alias(name) for name, column in columns.items())).write.parquet(path)
 
 
 def _rejected_answers(labelled: "DataFrame", source: str) -> "DataFrame":
@@ -373,18 +410,13 @@ def _report(labelled: "DataFrame", rejected: "DataFrame", strangers: "DataFrame"
     outcomes = Counter({row.status: row["count"] for row in labelled.groupBy("status").count().collect()})
     missing = [(row.user, row.error) for row in strangers.sort("user").collect()]
     outcomes["failed"] += len(missing)
-    cells = labelled.select(f.size("names").alias("n"), f.posexplode("decisions").alias("at", "decision"))
-    counted = cells.groupBy(f.expr("int(at / n)").alias("item"), "decision").count().collect()
-    numbers = {(row["item"], row["decision"]): row["count"] for row in counted}
-    decisions = Counter(
-        {
-            (item.id, decision.value): numbers.get((j, number), 0)
-            for j, item in enumerate(labelling.items)
-            for number, decision in enumerate(DECIDED)
-        }
-    )
+    counted = labelled.select(f.posexplode("counts").alias("at", "cells")).groupBy("at").agg(f.sum("cells").alias("cells"))
+    cells = {row["at"]: row["cells"] for row in counted.collect()}
+    pairs = product((item.id for item in labelling.items), (decision.value for decision in DECIDED))
+    decisions = Counter({pair: cells.get(at, 0) for at, pair in enumerate(pairs)})
     failed = labelled.where("error != ''").sort("user").select("user", "error").limit(SHOWN).collect()
-    slow = labelled.where("status = 'labelled'").sort(f.desc("seconds"), f.desc("user")).limit(SHOWN).collect()
+    timed = labelled.where("status = 'labelled'").select("seconds", "user", "friends")
+    slow = timed.sort(f.desc("seconds"), f.desc("user")).limit(SHOWN).collect()
     return ChunkReport(
         outcomes,
         decisions,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from privwiz.errors import DataError
 from privwiz.files import FilePath, source_name
-from privwiz.network_store import VALUE, NetworkStore
+from privwiz.network_store import ANSWER, VALUE, NetworkStore
 from privwiz.pieces import Piece, read_pieces
 from privwiz.rejected import NO_PERSON, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
@@ -30,7 +30,6 @@ DEFAULT_MEMORY = 1 << 30
 
 _TIE = [("who", "<u4"), ("whom", "<u4"), ("weight", "<f8")]
 _BARE_TIE = _TIE[:2]
-_ANSWER = [("who", "<u4"), ("friend", "<i4"), ("item", "<i4"), ("decision", "<i4"), ("line", "<i8")]
 
 
 def build_store(
@@ -212,7 +211,7 @@ def _sort_answers(
     memory: int,
 ) -> None:
     names = ("user", "item", "friend", "decision")
-    spill = Spill(folder / "spill", _ANSWER, len(people), count, memory)
+    spill = Spill(folder / "spill", ANSWER, len(people), count, memory)
     pieces = read_pieces(answers, names)
     for piece, (who, item, friend, decision) in _numbered(pieces, user=people, item=texts, friend=people, decision=texts):
         reasons = {"lacks a user": _empty(piece, "user"), NO_USER: who < 0, NO_PERSON: friend < 0}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import combinations
 
 import pytest
 from pyarrow import parquet as pq
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("spark")]  # one session
 
 ITEMS = ("phone", "birthday", "photos")
 NAMES = ("user", "item", "friend", "decision")
+ODD = ("10", "9", "｡", "𝒳")
+"""Ids that would be in another order as numbers or as UTF-16."""
 
 
 def java_version():
@@ -66,7 +69,7 @@ def session():
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    """The tables of a town of 60 people, 12 of whom have answered, with a row of every kind that cannot be used."""
+    """The tables of a town of 60 people, 12 of whom have answered, with odd ids, and rows of every kind that cannot be used."""
     folder = tmp_path_factory.mktemp("town")
     write_community(simulate_community(60, seed=3), folder, answers_per_item=4, ending=".parquet")
     rows = list(read_table(folder / "answers.parquet", NAMES).rows())
@@ -79,9 +82,11 @@ def town(tmp_path_factory):
         ("nobody", *rows[0][1:]),
     ]
     rows += [(*next(row for row in rows if row[0] == users[2])[:3], "ask"), (users[3], "phone", "", "deny")]
+    rows += [("10", "phone", "9", "deny"), ("𝒳", "phone", "｡", "allow"), ("loner", "phone", "10", "deny")]
     write_table(folder / "answers.parquet", {name: [row[k] for row in rows] for k, name in enumerate(NAMES)})
     edges = read_table(folder / "edges.parquet", ("source", "target", "weight"))
     more = [("ada", "ada", "1"), ("", "ada", "1"), ("ada", users[1], "-1"), (edges["target"][0], edges["source"][0], "9.5")]
+    more += [*((one, other, "") for one, other in combinations((*ODD, users[4], users[5]), 2)), ("loner", "loner", "")]
     write_table(
         folder / "edges.parquet", {name: [*edges[name], *(row[k] for row in more)] for k, name in enumerate(edges.columns)}
     )
@@ -107,14 +112,14 @@ def assert_same_run(spark, local):
 
 
 def test_spark_finds_what_the_local_engine_finds(session, town, tmp_path):
-    """All users, flat: the same as on one machine, bad rows and a user who contradicts itself included."""
+    """All users, flat: the same as on one machine; with bad rows, odd ids, a user who contradicts itself and one without ties."""
     how = Labelling(profile_items(ITEMS), Prior.default())
     local = label_many(tables(town), tmp_path / "local", how)
     spark = label_on_spark(tables(town), tmp_path / "spark", how, session=session)
     assert_same_run(spark, local)
-    assert spark.report.outcomes == {"labelled": 11, "failed": 1}
+    assert spark.report.outcomes == {"labelled": 14, "failed": 1}
     assert len(spark.report.rejected) == 7
-    assert "Policies of 11 users" in (tmp_path / "spark" / "report.html").read_text("utf-8")
+    assert "Policies of 14 users" in (tmp_path / "spark" / "report.html").read_text("utf-8")
     assert not (tmp_path / "spark.unfinished").exists()
 
 
