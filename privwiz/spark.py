@@ -23,7 +23,7 @@ from privwiz.errors import DataError, MissingExtra
 from privwiz.files import FilePath
 from privwiz.network_store import NetworkStore
 from privwiz.policy_parts import Layout
-from privwiz.rejected import NO_FRIEND, NO_USER
+from privwiz.rejected import NO_PERSON, NO_USER, STRANGER
 from privwiz.tables import pyarrow
 from privwiz.ties import STRONGEST, WEAKEST
 
@@ -34,6 +34,8 @@ __all__ = ["label_on_spark"]
 
 _FRIENDS_IN_BLOCK = 100_000
 _USERS_IN_BATCH = 50
+_CSV = {"quote": '"', "escape": '"', "emptyValue": ""}
+"""Quotes in quotes are doubled, as everybody else writes them."""
 _LABELLED = (
     "user string, status string, friends long, answers long, fingerprint string, error string, seconds double, "
     "names array<string>, decisions array<tinyint>, probabilities array<double>, counts array<long>, reasons array<string>, "
@@ -68,25 +70,41 @@ def label_on_spark(
         If pyspark is not installed.
     """
     try:
+        from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
-        from pyspark.sql import functions as f
     except ImportError:
         raise MissingExtra("the engine spark", "spark") from None
     if given.new is not None:
         raise DataError("suggestions for new friends are made by the local engine; leave --engine spark out")
-    started = time.monotonic()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = session or SparkSession.builder.appName("privwiz").getOrCreate()
-    files = _Files(session)
-    for path in (str(out), f"{out}.unfinished"):
+    session.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")  # else user 007 becomes user 7
+    try:
+        return _run(session, given, out, labelling, layout)
+    except (PySparkException, Py4JJavaError) as error:
+        wrong = f"Spark gave up ({_cause(error):.300}); mend it, delete {out}.unfinished and run again"
+        raise DataError(wrong, source=str(out)) from None
+
+
+def _cause(error: Any) -> str:
+    """Return the first line of what was the matter first."""
+    java = getattr(error, "java_exception", None)
+    while java is not None and java.getCause() is not None:
+        java = java.getCause()
+    return str(error if java is None else java.getMessage()).strip().partition("\n")[0]
+
+
+def _run(session: "SparkSession", given: BatchInput, out: FilePath, labelling: Labelling, layout: Layout) -> BatchRun:
+    started, files, folder = time.monotonic(), _Files(session), f"{out}.unfinished"
+    for path in (str(out), folder):
         if files.exists(path):
             raise DataError("is there already; delete it, or name a folder that is not there", source=path)
-    folder = f"{out}.unfinished"
+    earlier = None if given.since is None else _earlier(session, files, str(given.since), layout)
+    _ = labelling.fingerprint  # found out here: who only receives the code does not know its version
     tables = _Tables.read(session, given, folder)
-    users, strangers = tables.choose(session, given, labelling.seed)
-    before = _frame(session, user=[], before=[])
-    if given.since is not None:
-        before = session.read.parquet(f"{given.since}/users").select("user", f.col("fingerprint").alias("before"))
+    users, strangers = tables.choose(session, given, labelling.seed, earlier)
+    before = _frame(session, user=[], before=[]) if earlier is None else earlier
     tables.gather(users, before).write.parquet(f"{folder}/_people")
     people = session.read.parquet(f"{folder}/_people")
     try:
@@ -100,10 +118,11 @@ def label_on_spark(
     outcome = labelled.select("user", "status", "friends", "answers", "fingerprint", "error")
     outcome.sort("user").write.parquet(f"{folder}/users")
     errors = outcome.where("error != ''").select("user", "error").union(strangers)
-    errors.sort("user").coalesce(1).write.csv(f"{folder}/errors.csv", header=True)
+    errors.sort("user").coalesce(1).write.csv(f"{folder}/errors.csv", header=True, **_CSV)
     rejected = tables.rejected.union(_rejected_answers(labelled, str(given.answers)))
-    rejected.coalesce(1).write.csv(f"{folder}/rejected.csv", header=True)
-    report = _report(labelled, session.read.csv(f"{folder}/rejected.csv", header=True), strangers, labelling)
+    rejected.coalesce(1).write.csv(f"{folder}/rejected.csv", header=True, **_CSV)
+    refused = session.read.csv(f"{folder}/rejected.csv", header=True, multiLine=True, **_CSV)
+    report = _report(labelled, refused, strangers, labelling)
     for name, text in batch_report(report, time.monotonic() - started, session.sparkContext.defaultParallelism).items():
         files.write(f"{folder}/{name}", text)
     for name in ("_numbers", "_people", "_labelled"):
@@ -126,8 +145,7 @@ class _Tables:
     def read(cls, session: "SparkSession", given: BatchInput, folder: str) -> "_Tables":
         from pyspark.sql import functions as f
 
-        edges = _table(session, given.edges, ("source", "target"), ("weight",))
-        edges = edges.withColumn("stated", f.expr("try_cast(nullif(weight, '') as double)"))
+        edges = _table(session, given.edges, ("source", "target"), weighted=True)
         wrong = f.expr(f"weight != '' and not coalesce(stated between {WEAKEST!r} and {STRONGEST!r}, false)")
         edges = edges.withColumn(
             "reason",
@@ -136,8 +154,7 @@ class _Tables:
             .when(wrong, f"has a weight that is not a number from {WEAKEST:g} to {STRONGEST:g}"),
         )
         answers = _table(session, given.answers, ("user", "item", "friend", "decision"))
-        nothing = f.when(f.expr("'' in (user, item, friend, decision)"), "lacks a user, an item, a friend or a decision")
-        answers = answers.withColumn("reason", nothing)
+        answers = answers.withColumn("reason", f.when(f.col("user") == "", "lacks a user"))
         profiles = _frame(session, user=[], field=[], value=[], reason=[])
         if given.profiles is not None:
             profiles = _table(session, given.profiles, ("user", "field", "value"))
@@ -146,8 +163,11 @@ class _Tables:
         known = f.coalesce("reason", f.when(f.isnull("number"), NO_USER))
         answers, profiles = (table.join(people, "user", "left").withColumn("reason", known) for table in (answers, profiles))
         met = people.select(f.col("user").alias("friend"), f.lit("yes").alias("met"))
-        strange = f.coalesce("reason", f.when(f.isnull("met"), NO_FRIEND))
+        strange = f.coalesce("reason", f.when(f.isnull("met"), NO_PERSON))
         answers = answers.join(met, "friend", "left").withColumn("reason", strange)
+        # What hides something from nobody we know was meant for somebody: it stays with its user, who gets no policy for it.
+        kept = answers.where("reason is null or (number is not null and met is null and decision != 'allow')")
+        kept = kept.withColumn("friend", f.when(f.isnull("met"), "").otherwise(f.col("friend")))
         rejected = [
             _rejected(table, str(path), names)
             for table, path, names in (
@@ -160,18 +180,25 @@ class _Tables:
             people,
             _ties(edges.where("reason is null"), people),
             profiles.where("reason is null and value != ''").select("number", "field", "value"),
-            answers.where("reason is null").select("number", "user", "item", "friend", "decision"),
+            kept.select("number", "user", "item", "friend", "decision"),
             rejected[0].union(rejected[1]).union(rejected[2]),
         )
 
-    def choose(self, session: "SparkSession", given: BatchInput, seed: int) -> "tuple[DataFrame, DataFrame]":
-        """Return the ids of the users to label, and those asked for who are not in the graph with the error."""
+    def choose(
+        self, session: "SparkSession", given: BatchInput, seed: int, earlier: "DataFrame | None"
+    ) -> "tuple[DataFrame, DataFrame]":
+        """Return the ids of the users to label, and those wanted who are not in the graph, with the error.
+
+        Whom an earlier run labelled is looked at again, for the answers may have been withdrawn.
+        """
         from pyspark.sql import functions as f
 
         answering = self.answers.select("user").distinct()
         nobody = _frame(session, user=[], error=[])
         if given.users is None:
-            return answering, nobody
+            again = nobody.select("user") if earlier is None else earlier.select("user")
+            gone = again.join(self.people, "user", "left_anti").withColumn("error", f.lit(STRANGER))
+            return answering.union(again.join(self.people, "user", "left_semi")).distinct(), gone
         if isinstance(given.users, int):
             known = np.sort(np.array([row.user for row in answering.collect()]))
             if given.users >= len(known):
@@ -179,7 +206,7 @@ class _Tables:
             chosen = np.random.default_rng(seed).choice(known, given.users, replace=False)
             return _frame(session, user=chosen.tolist()), nobody
         asked = _frame(session, user=given.users).distinct()
-        strangers = asked.join(self.people, "user", "left_anti").withColumn("error", f.lit("is not in the graph"))
+        strangers = asked.join(self.people, "user", "left_anti").withColumn("error", f.lit(STRANGER))
         return asked, strangers
 
     def gather(self, users: "DataFrame", before: "DataFrame") -> "DataFrame":
@@ -212,6 +239,17 @@ class _Tables:
         )
 
 
+def _earlier(session: "SparkSession", files: "_Files", folder: str, layout: Layout) -> "DataFrame":
+    """Return users and fingerprints of an earlier run; empty ones where its policies are written otherwise."""
+    from pyspark.sql import functions as f
+
+    if not files.exists(f"{folder}/report.json"):
+        raise DataError("holds no finished run; give the folder that an earlier run wrote", source=folder)
+    nested = "friends" in session.read.parquet(f"{folder}/policies").columns
+    before = f.col("fingerprint") if nested == (layout == "nested") else f.lit("")
+    return session.read.parquet(f"{folder}/users").select("user", before.alias("before"))
+
+
 def _frame(session: "SparkSession", **columns: Sequence[str]) -> "DataFrame":
     """Return a table of texts that are at hand."""
     pa, _ = pyarrow("the engine spark")
@@ -242,8 +280,8 @@ def _ties(edges: "DataFrame", people: "DataFrame") -> "DataFrame":
     return both.repartition("who").groupBy("who", "whom").agg(strongest.otherwise(f.max("stated")).alias("weight"))
 
 
-def _table(session: "SparkSession", path: FilePath, required: Sequence[str], optional: Sequence[str] = ()) -> "DataFrame":
-    """Read a table with the named columns as text, ``""`` where nothing is said."""
+def _table(session: "SparkSession", path: FilePath, required: Sequence[str], *, weighted: bool = False) -> "DataFrame":
+    """Read a table with the named columns as text, ``""`` where nothing is said; the weight as the number ``stated`` besides."""
     from pyspark.errors import AnalysisException
     from pyspark.sql import functions as f
     from pyspark.sql.types import IntegralType, StringType
@@ -251,9 +289,7 @@ def _table(session: "SparkSession", path: FilePath, required: Sequence[str], opt
     source = str(path)
     try:
         if source.lower().endswith(".csv"):
-            table = session.read.csv(
-                source, header=True, inferSchema=False, quote='"', escape='"', multiLine=True, mode="FAILFAST"
-            )
+            table = session.read.csv(source, header=True, inferSchema=False, multiLine=True, mode="FAILFAST", **_CSV)
         else:
             table = session.read.parquet(source)
     except AnalysisException as error:
@@ -262,22 +298,25 @@ def _table(session: "SparkSession", path: FilePath, required: Sequence[str], opt
     if missing:
         found = ", ".join(map(repr, table.columns))
         raise DataError(f"column {missing[0]!r} is missing (found {found:.200}); name it in the header", source=source)
-    for name in (*required, *optional):
-        kind = table.schema[name].dataType if name in table.columns else StringType()
-        if name != "weight" and not isinstance(kind, StringType | IntegralType):
+    for name in required:
+        kind = table.schema[name].dataType
+        if not isinstance(kind, StringType | IntegralType):
             raise DataError(f"column {name!r} holds {kind.simpleString()}; on Spark give text or whole numbers", source=source)
     columns = [f.coalesce(f.col(name).cast("string"), f.lit("")).alias(name) for name in required]
-    columns += [
-        (f.coalesce(f.col(name).cast("string"), f.lit("")) if name in table.columns else f.lit("")).alias(name)
-        for name in optional
-    ]
+    if weighted:
+        weight = "weight" if "weight" in table.columns else "''"
+        columns += [
+            f.expr(f"coalesce(cast({weight} as string), '') as weight"),
+            f.expr(f"try_cast({weight} as double) as stated"),
+        ]
     return table.select(*columns)
 
 
 def _rejected(table: "DataFrame", source: str, names: Sequence[str]) -> "DataFrame":
     from pyspark.sql import functions as f
 
-    return table.where("reason is not null").select(f.lit(source).alias("table"), "reason", f.concat_ws(",", *names).alias("row"))
+    row = f.to_csv(f.struct(*names), _CSV).alias("row")
+    return table.where("reason is not null").select(f.lit(source).alias("table"), "reason", row)
 
 
 def _label(session: "SparkSession", people: "DataFrame", given: BatchInput, labelling: Labelling) -> "DataFrame":
@@ -400,7 +439,7 @@ def _rejected_answers(labelled: "DataFrame", source: str) -> "DataFrame":
     from pyspark.sql import functions as f
 
     rows = labelled.select("user", f.explode("rejected").alias("said"))
-    values = f.concat_ws(",", "user", "said.item", "said.friend", "said.decision")
+    values = f.to_csv(f.struct("user", "said.item", "said.friend", "said.decision"), _CSV)
     return rows.select(f.lit(source).alias("table"), f.col("said.reason").alias("reason"), values.alias("row"))
 
 
