@@ -200,3 +200,7 @@ def test_spark_tells_what_it_cannot_use(session, town, tmp_path):
         label_on_spark(tables(town, since=tmp_path / "empty"), tmp_path / "out", how, session=session)
     with pytest.raises(DataError, match="is there already"):
         label_on_spark(tables(town), tmp_path, how, session=session)
+    write_table(tmp_path / "strangers.csv", dict(zip(NAMES, (["nobody"], ["phone"], ["ada"], ["deny"]), strict=True)))
+    with pytest.raises(DataError, match="no answers in it that could be used"):
+        label_on_spark(tables(town, answers=tmp_path / "strangers.csv"), tmp_path / "out", how, session=session)
+    assert not list(tmp_path.glob("out*"))
