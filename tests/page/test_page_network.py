@@ -16,6 +16,8 @@ def test_without_scripts(browse, site):
     expect(tab.heading).to_have_text("These are your circles")
     tab.press("Start answering")
     tab.page.locator("input[name=a0][value=nobody]").check()
+    for row in range(1, 6):
+        tab.page.locator(f"input[name=a{row}][value=half]").check()
     tab.press("Fill in suggestions")
     expect(tab.page.locator("input[name=a0][value=nobody]")).to_be_checked()
     expect(tab.page.locator(".choices:not(:has(:checked))")).to_have_count(0)
