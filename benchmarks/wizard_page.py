@@ -113,7 +113,7 @@ def cold_load(page: Page, address: str) -> tuple[int, float, float]:
 
 def answer(page: Page, url: str) -> tuple[list[float], float]:
     """Confirm screens: from each Confirm to the next screen in ms, and the slowest interaction's next paint in ms."""
-    page.goto(f"{url}/screen")
+    page.goto(f"{url}/screen?more=1")
     page.evaluate(WATCH_TAPS)
     waits = []
     for number in range(2, SCREENS + 2):

@@ -29,7 +29,7 @@ from privwiz_api.service import Service
 
 TOWN = Path(__file__).parents[1] / "sample_graphs" / "town"
 USER = "ada"
-SCREENS = 4
+SCREENS = 3
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 SIZES = {"desk": (1280, 800), "tablet": (768, 1024), "phone": (390, 844)}
 SHOTS = [
@@ -107,7 +107,7 @@ def answer_as_ada(browser: Browser, service: Service, url: str) -> None:
             value = said if isinstance(said, str) else nearest_audience(said)
             page.locator(f"input[name=a{row}][value={value}]").check()
         page.locator("button[value=confirm]").click()
-        expect(page.locator(".progress-text strong")).to_contain_text(str(number + 1))
+        expect(page.locator(".progress-text strong")).to_contain_text(f"Screen {number + 1} ")
     page.context.close()
 
 

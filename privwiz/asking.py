@@ -164,7 +164,8 @@ def _group_toggle(belief: Belief, j: int, row: int) -> Toggle:
     reached = 1.0 if level == 0 else float(ndtr((mean - scale * ndtri(cuts[level - 1])) / np.sqrt(variance)))
     sure = level == 0 or (reached > threshold(item.cost_ratio) and not belief.said.closed[j, group].any())
     friends = tuple(layout.network.friends[i] for i in group)
-    likeliest = tuple(levels)[int(likeliest_answer(np.array(mean), np.array(variance), np.array(layout.spread[row]), cuts))]
+    answer = likeliest_answer(np.array(mean), np.array(variance), np.array(layout.spread[row]), cuts)
+    likeliest = tuple(levels)[int(answer)]
     if circle is None:
         return Toggle(item, friends, tuple(levels.values())[level], (), share, sure, likeliest=likeliest)
     who = circle_phrase(circle, [layout.names[i] for i in group])

@@ -11,7 +11,7 @@ from privwiz.belief import Belief, Layout, believe
 from privwiz.posterior import PROBIT_VARIANCE, prior_covariance, prior_variance
 from privwiz.simulate import SimulatedPolicy
 
-__all__ = ["likelier", "picked", "told"]
+__all__ = ["likelier", "picked", "said_share", "told"]
 
 
 def likelier(belief: Belief) -> npt.NDArray[np.bool_]:
@@ -40,7 +40,7 @@ def picked(layout: Layout, policy: SimulatedPolicy, answers: Sequence[int]) -> l
     n, model = layout.network.n, layout.model
     items, groups = (part.ravel() for part in np.indices((len(layout.items), len(layout.groups))))
     target_items, target_rows = (part.ravel() for part in np.indices((len(layout.items), n)))
-    seen = [layout.seen_share(j, n + g, _share(layout, g, policy.allow[j])) for j, g in zip(items, groups, strict=True)]
+    seen = [layout.seen_share(j, n + g, said_share(layout, g, policy.allow[j])) for j, g in zip(items, groups, strict=True)]
     value, noise = np.array(seen).T
     mean, target_mean = model.mean[items, n + groups].astype(float), model.mean[target_items, target_rows].astype(float)
     inside = prior_covariance(model, n + groups, items, n + groups, items)
@@ -63,7 +63,7 @@ def picked(layout: Layout, policy: SimulatedPolicy, answers: Sequence[int]) -> l
     return [right[count - 1] for count in answers]
 
 
-def _share(layout: Layout, group: int, allow: npt.NDArray[np.bool_]) -> float:
+def said_share(layout: Layout, group: int, allow: npt.NDArray[np.bool_]) -> float:
     """Return the share that the right answer about a group stands for, never quite 0 or 1."""
     levels, cuts = (AUDIENCE_SHARES, AUDIENCE_CUTS) if group == layout.everybody else (CIRCLE_SHARES, CIRCLE_CUTS)
     share = tuple(levels.values())[int(np.searchsorted(cuts, allow[list(layout.groups[group])].mean()))]
