@@ -364,6 +364,16 @@ def test_bad_input_is_told_in_one_line(town, tmp_path, prepare, message):
     assert not (tmp_path / "out.unfinished").exists()
 
 
+@pytest.mark.parametrize("table", ["graph", "profiles", "answers"])
+def test_a_table_that_is_not_there_is_told_before_any_work(town, tmp_path, table):
+    """Nothing is read and sorted before it is known that every table is there."""
+    path = tmp_path / "nope.csv"
+    assert (
+        run("label", *options(town, **{table: path}), "--out", tmp_path / "out", code=1)
+        == f"Error: {path}: no such file; check the path\n"
+    )
+
+
 def test_a_folder_is_never_written_over(town, tmp_path):
     """A finished run stays, an unfinished one goes on with the same tables only; options for folders are refused with files."""
     run("label", *options(town, users=1), "--out", tmp_path / "out")
