@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.11
 PORT ?= 8080
+EXTRAS ?= parquet plot
 POLICY_DIR ?= my-policy
 RESULTS ?= build/label-efficiency
 FEDERATED ?= build/federated-prior
@@ -23,7 +24,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 .DELETE_ON_ERROR:
-.PHONY: help run ask test test-lowest lint audit format types docs screenshots bench bench-labels bench-federated bench-service bench-spark lock wheels clean
+.PHONY: help run ask extras test test-lowest lint audit format types docs screenshots bench bench-labels bench-federated bench-service bench-spark lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -36,6 +37,9 @@ ask: $(RUN_READY) ## the wizard in the terminal, for a user of the sample commun
 	@mkdir -p $(POLICY_DIR)
 	$(BIN)/privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada \
 	  --state $(POLICY_DIR)/ada.json --out $(POLICY_DIR)/ada.policy.json
+
+extras: $(RUN_READY) ## add Parquet tables and pictures of circles to what make run set up; make EXTRAS="federated plot" extras adds what training needs
+	$(UV) sync --quiet --frozen --inexact --all-packages --no-default-groups $(addprefix --extra ,$(EXTRAS))
 
 test: $(TEST_READY) ## set up, then run every test; PYTEST="-x -k graphs" adds options
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)

@@ -57,7 +57,9 @@ class MissingExtra(PrivwizError, ImportError):
     """An optional dependency that this call needs is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra {extra!r}: pip install 'privwiz[{extra}]'")
+        super().__init__(
+            f"{what} needs the extra {extra!r}: pip install 'privwiz[{extra}]', or in a clone make EXTRAS={extra} extras"
+        )
 
 
 class SumRefused(PrivwizError, RuntimeError):

@@ -16,6 +16,7 @@ __all__ = [
     "STANDARD",
     "FilePath",
     "check_new_folder",
+    "check_there",
     "ending",
     "new_folder",
     "read_lines",
@@ -49,6 +50,22 @@ def ending(path: FilePath) -> str:
     '.csv'
     """
     return Path(path).suffix.lower()
+
+
+def check_there(path: FilePath) -> None:
+    """See to it that a file, or a folder, is there before the work that takes it begins; standard input is.
+
+    Raises
+    ------
+    DataError
+        If it is missing or forbidden.
+    """
+    if path == STANDARD:
+        return
+    try:
+        _resolved(path).stat()
+    except OSError as error:
+        raise _data_error(error, path) from None
 
 
 @contextmanager

@@ -181,10 +181,10 @@ class Policy:
         """Return the friends who see the item; raises `UnknownItem`."""
         return tuple(friend for friend, shown in zip(self.friends, self.shown[self._row(item)], strict=True) if shown)
 
-    def counts(self, item: str) -> dict[Decision, int]:
-        """Return how many friends have each decision; raises `UnknownItem`."""
+    def counts(self, item: str) -> dict[str, int]:
+        """Return how many friends have each decision, such as ``{"allow": 3, "deny": 5, "ask": 1}``; raises `UnknownItem`."""
         row = self.decisions[self._row(item)].tolist()
-        return {decision: row.count(decision) for decision in Decision}
+        return {decision.value: row.count(decision) for decision in Decision}
 
     def view_as(self, friend: str) -> dict[str, bool]:
         """Return item -> whether this friend sees it; raises `UnknownFriend`."""

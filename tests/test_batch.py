@@ -666,6 +666,16 @@ def test_new_ties_cannot_come_from_standard_input(town, tmp_path):
     assert text == "Error: --new - can be read only once, and many users take more; give a file\n"
 
 
+@pytest.mark.parametrize("table", ["graph", "profiles", "answers"])
+def test_a_table_that_is_not_there_is_told_before_any_work(town, tmp_path, table):
+    """Nothing is read and sorted before it is known that every table is there."""
+    path = tmp_path / "nope.csv"
+    assert (
+        run("label", *options(town, **{table: path}), "--out", tmp_path / "out", code=1)
+        == f"Error: {path}: no such file; check the path\n"
+    )
+
+
 def test_a_folder_is_never_written_over(town, tmp_path):
     """A finished run stays, an unfinished one goes on with the same tables only; options for folders are refused with files."""
     run("label", *options(town, users=1), "--out", tmp_path / "out")

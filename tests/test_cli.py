@@ -186,10 +186,10 @@ def test_a_picture_of_circles(name, start):
 
 
 def test_label_many_users():
-    """Every user of the answers gets a whole policy, in which what they said holds."""
+    """Every user of the answers gets a whole policy, in which what they said holds; how many rows that are is said."""
     chosen = [SMALL_USER, "edith.chandler"]
     options = [word for user in chosen for word in ("--user", user)]
-    run("label", *TOWN, "--answers", "town/answers.csv", *options, "--out", "policies.csv")
+    result = CliRunner().invoke(main, ["label", *TOWN, "--answers", "town/answers.csv", *options, "--out", "policies.csv"])
     found = {row[:3]: row[3] for row in read_table("policies.csv", ("user", "item", "friend", "decision")).rows()}
     said = {
         row[:3]: row[3]
@@ -198,6 +198,7 @@ def test_label_many_users():
     }
     friends = sum(read_ego_network("town/edges.csv", user).n for user in chosen)
     assert len(found) == 12 * friends
+    assert (result.stdout, result.stderr) == ("", f"wrote policies.csv: {12 * friends:,} rows\n")
     assert {cell: found[cell] for cell in said} == said
 
 

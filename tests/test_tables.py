@@ -416,6 +416,7 @@ def test_parquet_without_pyarrow_names_the_extra():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        f"{MissingExtra.__name__} {what} Parquet needs the extra 'parquet': pip install 'privwiz[parquet]'"
+        f"{MissingExtra.__name__} {what} Parquet needs the extra 'parquet': pip install 'privwiz[parquet]', "
+        "or in a clone make EXTRAS=parquet extras"
         for what in ("reading", "writing")
     ]

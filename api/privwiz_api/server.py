@@ -127,5 +127,5 @@ def _how_to_try(service: Service, user: str) -> list[str]:
         "",
         "A token for trying, good for a day and on this machine only, and a request:",
         f"  TOKEN={token}",
-        f'  curl -H "Authorization: Bearer $TOKEN" {address}/v1/users/{user}/policy',
+        f'  curl -sS -H "Authorization: Bearer $TOKEN" {address}/v1/users/{user}/policy | cut -c 1-300',
     ]

@@ -168,10 +168,13 @@ def _label_few(
                 continue
             for name, values in policy_columns(policy, language).items():
                 columns[name].append(values)
+    rows = {name: list(chain.from_iterable(parts)) for name, parts in columns.items()}
     if len(failed) < len(chosen):
-        write_table(out, {name: list(chain.from_iterable(parts)) for name, parts in columns.items()})
+        write_table(out, rows)
     if failed:
         _report(failed, chosen, out)
+    elif out != STANDARD:
+        click.echo(f"wrote {out}: {len(rows['user']):,} rows", err=True)
 
 
 def _policy(

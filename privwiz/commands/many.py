@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from privwiz.case import MOST_FRIENDS
 from privwiz.errors import DataError
-from privwiz.files import STANDARD, ending, source_name
+from privwiz.files import STANDARD, check_there, ending, source_name
 from privwiz.policy_parts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -163,6 +163,9 @@ def run_many(
     else:
         from privwiz.batch import Resources, label_many
 
+        for path in (given.edges, given.profiles, given.answers, given.new):
+            if path is not None:
+                check_there(path)
         line, resources = ProgressLine(interactive=sys.stderr.isatty()), Resources(workers or _processors())
         run = label_many(given, out, labelling, layout=layout, resources=resources, resume=resume, watcher=line)
         line.end()

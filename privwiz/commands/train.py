@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -183,7 +184,7 @@ def train(  # noqa: PLR0913 - click hands over every option
 
     Example:
       privwiz train --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv \
-        --answers sample_graphs/town/many_answers.csv --rounds 10 --out prior.json --report training.html
+        --answers sample_graphs/town/many_answers.csv --rounds 5 --out prior.json --report training.html
     """
     from privwiz.federated.cluster import Cluster
     from privwiz.federated.devices import digest
@@ -293,9 +294,10 @@ def _fingerprint(plan: "TrainingPlan", items: Sequence[str], data: str, start: "
 
 def _introduce(training: "Training", secure_sum: str, remote_config: str | None, *, resumed: int) -> None:
     plan = training.plan
+    kinds = ", ".join(f"{number} {step}" for step, number in Counter(training.steps).items())
     click.echo(
         f"{len(training.training)} devices train, {len(training.validation)} are held out; {len(training.items)} items; "
-        f"{len(training.steps)} rounds of {plan.algorithm} through {secure_sum}.",
+        f"{len(training.steps)} rounds of {plan.algorithm} through {secure_sum}: {kinds}.",
         err=True,
     )
     if remote_config is None:

@@ -153,10 +153,11 @@ class PrivacySpent:
         return asdict(self) | bounded | {"adjacency": ADJACENCY}
 
     def __str__(self) -> str:
+        start = f"privacy spent in {self.rounds} {'sum' if self.rounds == 1 else 'sums'} per device"
         if not math.isfinite(self.epsilon):
-            return f"privacy spent up to round {self.rounds}: no bound, the noise is too small"
+            return f"{start}: no bound, the noise is too small"
         above = math.ceil(self.epsilon * 1000) / 1000
-        return f"privacy spent up to round {self.rounds}: epsilon {above:g} at delta {self.delta:g}"
+        return f"{start}: epsilon {above:g} at delta {self.delta:g}"
 
 
 def spent_by(multiplier: float, rounds: int, delta: float, participation: float = 1.0) -> PrivacySpent:
@@ -165,7 +166,7 @@ def spent_by(multiplier: float, rounds: int, delta: float, participation: float 
     Examples
     --------
     >>> print(spent_by(multiplier=10, rounds=20, delta=1e-5))
-    privacy spent up to round 20: epsilon 1.915 at delta 1e-05
+    privacy spent in 20 sums per device: epsilon 1.915 at delta 1e-05
     """
     spent = epsilon(multiplier, rounds, delta, participation)
     return PrivacySpent(spent, delta, multiplier, rounds, participation)
