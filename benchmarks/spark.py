@@ -104,7 +104,7 @@ def policies(folder: Path) -> pa.Table:
 
 
 def compare(towns: list[Path], folder: Path) -> float:
-    """Run both engines over three towns, print what they cost, and return what Spark adds, in ms per user."""
+    """Run both engines over three towns, print what they cost, and return what Spark adds at most, in ms per user."""
     users = [compute.count_distinct(pq.read_table(town / FILES["answers"], columns=["user"])["user"]).as_py() for town in towns]
     costs: dict[str, list[Cost]] = {"local": [], "spark": []}
     print(f"{'':<8}{'users':>8}{'CPU s':>9}{'wall s':>9}{'ms/user after start-up':>25}{'load':>7}  MB of the largest process")
@@ -116,12 +116,15 @@ def compare(towns: list[Path], folder: Path) -> float:
             memory = ", ".join(f"{name} {size:.0f}" for name, size in sorted(cost.memory.items()) if name in PROCESSES)
             load = os.getloadavg()[0]
             print(f"{engine:<8}{count:>8,}{cost.processor:>9.1f}{cost.wall:>9.1f}{each:>25}{load:>7.1f}  {memory}", flush=True)
-    each = {engine: per_user(known[1], known[2], users[2] - users[1]) for engine, known in costs.items()}
-    print(f"between the two larger towns, ms per user: local {each['local']:.2f}, Spark {each['spark']:.2f}")
+    added = []
+    for words, less in (("after start-up", 0), ("between the two larger towns", 1)):
+        each = {engine: per_user(known[less], known[2], users[2] - users[less]) for engine, known in costs.items()}
+        print(f"{words}, ms per user: local {each['local']:.2f}, Spark {each['spark']:.2f}")
+        added.append(each["spark"] - each["local"])
     one, other = (policies(folder / f"{engine}-{users[2]}") for engine in costs)
     equal = one.equals(other.cast(one.schema))
     print(f"{one.num_rows:,} cells, the same to the last bit: {'yes' if equal else 'NO'}")
-    return each["spark"] - each["local"] if equal else float("inf")
+    return max(added) if equal else float("inf")  # the difference of two small towns is little more than chance
 
 
 def per_user(less: Cost, more: Cost, users: int) -> float:
