@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from privwiz.answers import CELL_CHOICES, UNSURE
 from privwiz.circles import find_circles
+from privwiz.corrections import Dismiss, apply_corrections
 from privwiz.decisions import Decision
 from privwiz.graphs import build_ego_network, ego_network
 from privwiz.items import profile_item
 from privwiz.screens import MAX_TOGGLES, Toggle
 from privwiz.wizard import Wizard
-from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_groups
+from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_circles, shown_groups, shown_level
 from privwiz_api.page.matrix import cells, count, open_parts
 from privwiz_api.page.names import LONGEST_NAME, initials, readable
 from privwiz_api.page.people import faces
@@ -87,6 +88,21 @@ def test_the_picture_shows_everybody_inside_its_frame(groups, size):
     assert picture.lines.count("M") <= 2 * network.n
     assert max(picture.width, picture.height) == 1000
     assert draw(network, find_circles(network), network.friends, tones) == picture
+
+
+def test_a_dismissed_circle_leaves_no_disc(network):
+    """A number stands on the disc of its own circle, whichever circle the user has dismissed."""
+    circles, tones = find_circles(network), ("t0",) * network.n
+    whole = draw(network, circles, network.friends, tones)
+    shown = shown_circles(circles)
+    level = shown_level(circles)
+    for gone in shown:
+        left = apply_corrections(circles, network, [Dismiss(gone.id)])
+        assert shown_level(left) == level
+        picture = draw(network, left, network.friends, tones)
+        places = {circle.id: (disc.x, disc.y) for circle, disc in zip(shown, whole.discs, strict=True)}
+        assert [(disc.x, disc.y) for disc in picture.discs] == [places[circle.id] for circle in shown_circles(left)]
+        assert [disc.number for disc in picture.discs] == list(range(1, len(shown)))
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

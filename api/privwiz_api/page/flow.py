@@ -65,7 +65,8 @@ def pick_items() -> Any:
 def circles() -> Any:
     """Show the circles: a picture, and the same as a list."""
     visit: Visit = g.visit
-    return show("circles.html", picture=_picture(visit), coverage=visit.case.wizard.circles.coverage.text(visit.language))
+    inside = sum(len(group) for group in visit.groups if group.id)
+    return show("circles.html", picture=_picture(visit), inside=inside, note=request.args.get("note"))
 
 
 @page.get("/<path:_>")
@@ -108,7 +109,7 @@ def correct() -> Any:
         store.correct(visit.owner, g.key, corrections)
     except DataError:
         return _show_circle(visit, circle, "problem_name" if form.get("do") == "rename" else "problem_few")
-    return see("circles")
+    return see("circles", **({"note": "dismissed"} if isinstance(corrections[0], Dismiss) else {}))
 
 
 @page.get("/screen")

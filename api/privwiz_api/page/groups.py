@@ -41,8 +41,11 @@ class Group:
 
 
 def shown_level(circles: Circles) -> int:
-    """Return the level with about nine circles, of which people keep track; the finer of two that are equally near to that."""
-    return min(reversed(range(len(circles.resolutions))), key=lambda k: abs(len(circles.level(k)) - _BEST))
+    """Return the level with about nine circles, of which people keep track; the finer of two that are equally near to that.
+
+    Circles that the user has dismissed count too: the others stay where they are.
+    """
+    return min(reversed(range(len(circles.resolutions))), key=lambda k: abs(len(circles.communities(k)) - _BEST))
 
 
 def shown_circles(circles: Circles) -> tuple[Circle, ...]:

@@ -27,7 +27,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "people_one": ("1 person", "1 人"),
     "people": ("{number} people", "{number} 人"),
-    "others": ("In no circle", "不在任何圈子"),
+    "others": ("Other friends", "其他好友"),
     "all_friends": ("all your friends", "所有好友"),
     "go_start": ("Go to the start", "回到开始"),
     # The link
@@ -94,6 +94,15 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Picture of your {number} friends in {circles} circles; the list says the same.",
         "{number} 位好友和 {circles} 个圈子的图；列表内容相同。",
     ),
+    "picture_caption": (
+        "{inside} of your {total} friends are in one of these circles.",
+        "您的 {total} 位好友中有 {inside} 位属于这些圈子。",
+    ),
+    "note_dismissed": (
+        "“{circle}” is no group any more, and you are not asked about it.",
+        "“{circle}”不再是圈子，也不会再询问。",
+    ),
+    "note_undo": ("Undo", "撤销"),
     "correct": ("Change", "修改"),
     "rename_label": ("Name of this circle", "圈子名称"),
     "rename": ("Rename", "改名"),
