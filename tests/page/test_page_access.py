@@ -31,7 +31,7 @@ def visit_all(tab, site, tenant, user):
     page.locator("button[value=confirm]").click()
     expect(page.locator(".section-head").first).to_be_visible()
     yield "circles asked"
-    page.locator("button[value=confirm]").click()
+    page.locator("button[value=skip]").click()
     expect(page.locator(".progress-text strong")).to_contain_text("3")
     tab.go("review")
     yield "review"
@@ -141,7 +141,7 @@ def test_the_keyboard_alone_is_enough(browse, site):
     page.keyboard.press("Enter")
     expect(page.locator("button[value=confirm]")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 9")
+    expect(page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
     expect(tab.heading).to_be_focused()
     reach(".aside a")
     page.keyboard.press("Enter")

@@ -236,7 +236,7 @@ def test_what_is_left_out_stays_as_it_is(browse, site):
     expect(tab.page.locator(".row-name")).to_have_text(["Photos"])
     tab.page.locator("input[value=everybody]").check()
     tab.press("Confirm")
-    expect(tab.page.get_by_text("Screen 1 of at most 9")).to_have_count(0)
+    expect(tab.page.get_by_text("Screen 1 of at most")).to_have_count(0)
     tab.go("accept")
     tab.press("Accept these settings")
     expect(tab.heading).to_have_text("Your settings are in force")

@@ -168,6 +168,17 @@ def test_suggestions_are_filled_into_the_whole_screen_only(ann):
     assert ann.post("screen", ann.form("screen"), rows="0", do="suggest").location == "/wizard/screen?more=1&note=overtaken"
 
 
+def test_who_confirms_nothing_is_asked_again(ann):
+    """An empty screen that is confirmed is neither counted nor answered: the page says so; skipping it counts."""
+    form = ann.form("screen")
+    answer = ann.post("screen", form, do="confirm")
+    assert (answer.status_code, "You have not said anything yet." in answer.text) == (400, True)
+    assert ann.service.states.current(ann.tenant, "ann").log == ()
+    assert ann.post("screen", form, rows="0").location == "/wizard/screen?more=1&note=overtaken"
+    assert ann.post("screen", form, do="skip").location == "/wizard/screen"
+    assert len(ann.service.states.current(ann.tenant, "ann").log) == 1
+
+
 def test_what_is_kept_of_settling_is_what_was_looked_at(ann):
     """The policy that is kept with the decisions about a new friend is the one before them."""
     ann.say("allow")

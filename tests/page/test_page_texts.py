@@ -26,7 +26,7 @@ COMPOSED = {
     "cell_": ("all", "none", "some"),
     "friend_": ("allow", "deny"),
     "new_suggest_": ("allow", "deny", "ask"),
-    "problem_": ("few", "nobody", "name"),
+    "problem_": ("few", "nobody", "name", "nothing"),
 }
 """Texts whose keys are put together of two parts."""
 

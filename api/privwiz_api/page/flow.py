@@ -129,17 +129,19 @@ def screen() -> Any:
 @page.post("/screen")
 @visitor
 def answer() -> Any:
-    """Confirm or skip a screen, or fill in its suggestions."""
+    """Confirm or skip a screen, or fill in its suggestions; who confirms nothing is asked again."""
     visit: Visit = g.visit
-    shown, values = request.form.get("screen", ""), read_values(request.form)
-    if request.form.get("do") == "suggest":
+    shown, values, do = request.form.get("screen", ""), read_values(request.form), request.form.get("do")
+    if do == "suggest" or (do != "skip" and not any(values)):
         wizard = visit.case.wizard
         with service().load.turn():
             asked = _next(visit, wizard)
             if asked is None or stamp(asked) != shown or len(values) != len(asked.toggles):
                 return see("screen", more=1, note="overtaken")
-            return _show_screen(visit, asked, suggested(asked, values))
-    if request.form.get("do") == "skip":
+            if do == "suggest":
+                return _show_screen(visit, asked, suggested(asked, values))
+            return _show_screen(visit, asked, values, "problem_nothing")
+    if do == "skip":
         values = (None,) * len(values)
     store.answer(visit.owner, g.key, lambda wizard: _next(visit, wizard), shown, values)
     return see("screen", **({"more": 1} if "more" in request.form else {}))
@@ -188,11 +190,13 @@ def _next(visit: Visit, wizard: Wizard) -> Screen | None:
     return wizard.next_screen(items=[item.id for item in visit.items])
 
 
-def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | None = None) -> Any:
+def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | None = None, problem: str = "") -> Any:
     wizard = visit.case.wizard
     progress = wizard.progress()
     return show(
         "screen.html",
+        400 if problem else 200,
+        problem=problem,
         asked=asked,
         heading=readable(asked.text(visit.language), 160),
         sections=sections(asked, _circles(wizard), visit.language, filled),

@@ -148,6 +148,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "请把每个圈子作为整体来想，例外以后可以单独设定。",
     ),
     "lead_friend": ("What you say holds for this friend.", "您的回答对这位好友有效。"),
+    "problem_nothing": (
+        "You have not said anything yet. Choose an answer, fill in the suggestions, or press “Skip” to leave this screen out.",
+        "您还没有作答。请选择一个回答、填入建议，或按“跳过”略过这一屏。",
+    ),
     "suggest_open": ("Suggestion: {answer}", "建议：{answer}"),
     "suggest_sure": ("Suggestion, filled in: {answer}", "建议（已填入）：{answer}"),
     "not_sure": ("Not sure", "不确定"),
@@ -194,8 +198,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "您的回答对这位好友完全有效，并作为相似好友的参考。",
     ),
     "why_suggestion": (
-        "A suggestion is filled in only where the wizard is sure. Nothing counts before you confirm.",
-        "只有在有把握时才会预先填入建议。在您确认之前，什么都不算数。",
+        "The dashed answer is the suggestion; it is chosen for you only where the wizard is sure, or when you ask for it. "
+        "Nothing counts before you confirm.",
+        "虚线框是建议；只有在向导有把握或您要求时，才会替您选上。在您确认之前，什么都不算数。",
     ),
     # Review
     "review_title": ("Review", "查看结果"),
