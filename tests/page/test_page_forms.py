@@ -179,6 +179,38 @@ def test_who_confirms_nothing_is_asked_again(ann):
     assert len(ann.service.states.current(ann.tenant, "ann").log) == 1
 
 
+def test_what_else_a_change_does_is_told(ann):
+    """After a change the page says how many other settings it newly shows and no longer shows; nothing of it is in force."""
+    ann.say("allow", friends=FRIENDS[1:3])
+    before = ann.service.states.current(ann.tenant, "ann").policy
+    form = ann.form("review/item?id=phone") | {"back": "/wizard/review/item?id=phone&also=7-7"}
+    place = ann.post("set", form, set=f'["allow","phone","friend","f0","{crowd(["f0"])}"]').location
+    after = ann.service.states.current(ann.tenant, "ann").policy
+    flipped = {cell for cell, said in after.table().items() if (said == "allow") != (before.table()[cell] == "allow")}
+    others = flipped - {("phone", "f0")}
+    newly = sum(after.table()[cell] == "allow" for cell in others)
+    assert others
+    assert place == f"/wizard/review/item?id=phone&also={newly}-{len(others) - newly}"
+    assert f"{len(others)} other setting" in ann.browser.get(place).text
+    assert ann.in_force() == {}
+    for odd in ("also=1-2-3", "also=<b>-1", "also="):
+        assert "changed too" not in ann.browser.get(f"/wizard/review?{odd}").text
+
+
+def test_the_summary_names_everybody_for_whom_something_changes(ann):
+    """Behind each count of the summary stand the names: those newly shown an item, and those no longer shown it."""
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    ann.say("deny", friends=FRIENDS[:3])
+    ann.say("allow", "city", FRIENDS[5:])
+    shown = list(ann.service.states.current(ann.tenant, "ann").policy.allowed("city"))
+    text = ann.browser.get("/wizard/accept").text
+    rows = {row.split("<")[0]: row for row in re.split(r"</span>(?=City|Phone number)", text)[1:]}
+    for item, head, friends in (("City", "Newly shown to", shown), ("Phone number", "No longer shown to", FRIENDS[:3])):
+        names = re.search(rf"{head}</strong>(.*?)</p>", rows[item])[1]
+        assert re.findall(r"<bdi>(\w+)</bdi>", names) == friends
+
+
 def test_what_is_kept_of_settling_is_what_was_looked_at(ann):
     """The policy that is kept with the decisions about a new friend is the one before them."""
     ann.say("allow")

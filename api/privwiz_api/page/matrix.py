@@ -12,7 +12,7 @@ from privwiz_api.page.groups import Group
 from privwiz_api.page.names import named
 from privwiz_api.page.people import reason_text
 
-__all__ = ["Cell", "Count", "ItemChange", "OpenPart", "cells", "changes", "count", "counts", "open_parts"]
+__all__ = ["Cell", "Count", "ItemChange", "OpenPart", "cells", "changes", "count", "counts", "open_parts", "side_effects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class ItemChange:
     item: ProfileItem
     today: int
     after: Count
-    gains: int
-    losses: int
+    gains: tuple[str, ...]
+    losses: tuple[str, ...]
 
 
 def count(policy: Policy, item: str, friends: Sequence[str]) -> Count:
@@ -113,8 +113,19 @@ def changes(policy: Policy, before: DecisionTable, items: Sequence[ProfileItem])
     """Compare what is in force with what would be after accepting, item by item."""
     rows = []
     for item in items:
-        today = {friend for friend in policy.friends if before.get((item.id, friend)) == Decision.ALLOW}
-        then = set(policy.allowed(item.id))
-        after = count(policy, item.id, policy.friends)
-        rows.append(ItemChange(item, len(today), after, len(then - today), len(today - then)))
+        today = [friend for friend in policy.friends if before.get((item.id, friend)) == Decision.ALLOW]
+        then = policy.allowed(item.id)
+        gains, losses = sorted(set(then).difference(today)), sorted(set(today).difference(then))
+        rows.append(ItemChange(item, len(today), count(policy, item.id, policy.friends), tuple(gains), tuple(losses)))
     return rows
+
+
+def side_effects(
+    before: Policy, after: Policy, items: Sequence[ProfileItem], item: str, friends: Sequence[str]
+) -> tuple[int, int]:
+    """Count the cells of some items that a choice newly shows, and no longer shows, besides those that it is about."""
+    ids = [known.id for known in after.items]
+    counted = np.repeat(np.isin(ids, [known.id for known in items])[:, None], len(after.friends), axis=1)
+    counted[ids.index(item), np.isin(after.friends, friends)] = False
+    newly, no_longer = after.shown & ~before.shown, before.shown & ~after.shown
+    return int((newly & counted).sum()), int((no_longer & counted).sum())

@@ -11,7 +11,7 @@ from privwiz.decisions import Decision
 from privwiz.items import ProfileItem
 from privwiz_api.page import store
 from privwiz_api.page.groups import find_group
-from privwiz_api.page.matrix import cells, changes, count, counts, open_parts
+from privwiz_api.page.matrix import cells, changes, count, counts, open_parts, side_effects
 from privwiz_api.page.questions import crowd
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
 from privwiz_api.service import service
@@ -108,11 +108,16 @@ def set_cells() -> Any:
     items = [known.id for known in visit.items if known.id == item]
     with service().load.turn():
         friends = _whom(visit, item, kind, who) if items else ()
+        before = visit.case.wizard.policy()
     if decision not in CELL_CHOICES or not friends:
         return show("missing.html", 404)
-    if crowd(friends) == seen:
-        store.label(visit.owner, f"{g.key}.{hashlib.sha256(said.encode()).hexdigest()[:16]}", item, friends, decision)
-    return back_to("review")
+    if crowd(friends) != seen:
+        return back_to("review")
+    store.label(visit.owner, f"{g.key}.{hashlib.sha256(said.encode()).hexdigest()[:16]}", item, friends, decision)
+    after = store.read(visit.owner)
+    with service().load.turn():
+        newly, no_longer = side_effects(before, after.wizard.policy(), visit.items, item, friends)
+    return back_to("review", f"{newly}-{no_longer}" if newly or no_longer else "")
 
 
 @page.get("/accept")

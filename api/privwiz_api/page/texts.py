@@ -198,9 +198,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "您的回答对这位好友完全有效，并作为相似好友的参考。",
     ),
     "why_suggestion": (
-        "The dashed answer is the suggestion; it is chosen for you only where the wizard is sure, or when you ask for it. "
-        "Nothing counts before you confirm.",
-        "虚线框是建议；只有在向导有把握或您要求时，才会替您选上。在您确认之前，什么都不算数。",
+        "The dashed answer is a suggestion, chosen for you only where the wizard is sure. Nothing counts before you confirm.",
+        "虚线框是建议；只有在向导有把握时，才会替您选上。在您确认之前，什么都不算数。",
     ),
     # Review
     "review_title": ("Review", "查看结果"),
@@ -240,6 +239,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "state_ask": ("Hidden until you decide", "等您决定，暂不可见"),
     "do_show": ("Show", "显示"),
     "do_hide": ("Hide", "隐藏"),
+    "also_changed_one": (
+        "1 other setting changed too. You see for whom before you accept.",
+        "这还使另外 1 项设置发生了变化。接受之前可以看到具体是谁。",
+    ),
+    "also_changed": (
+        "{number:,} other settings changed too: {shown:,} now shown, {hidden:,} no longer. You see for whom before you accept.",
+        "这还使另外 {number:,} 项设置发生了变化：{shown:,} 项变为可见，{hidden:,} 项不再可见。接受之前可以看到具体是谁。",
+    ),
     "undo_change": ("Undo the last change", "撤销上一次更改"),
     "set_cell": ("{item}, {friend}", "{item}，{friend}"),
     "set_group": ("{item}, {circle}", "{item}，{circle}"),
@@ -267,10 +274,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "accept_back": ("Back to the review", "返回查看"),
     "column_today": ("See it today", "现在能看到"),
     "column_then": ("Will see it", "将能看到"),
-    "column_change": ("Change", "变化"),
-    "gain": ("newly shown", "新增可见"),
-    "loss": ("no longer shown", "不再可见"),
-    "no_change": ("no change", "没有变化"),
+    "gain": ("+{number} newly shown", "新增 {number} 人可见"),
+    "loss": ("−{number} no longer shown", "{number} 人不再可见"),
+    "gain_who": ("Newly shown to", "新增可见"),
+    "loss_who": ("No longer shown to", "不再可见"),
+    "no_change": ("No change", "没有变化"),
     "note_taken_back": ("Taken back: what was in force before is in force again.", "已撤销：恢复为之前的设置。"),
     "note_changed": ("Something changed since you looked at it. Please look again.", "您查看之后有了变化，请再看一遍。"),
     "done_title": ("Done", "完成"),

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -61,6 +62,8 @@ _COOKIE, _LANGUAGE = "privwiz_page", "privwiz_language"
 _LANGUAGE_SECONDS = 31_536_000
 _STATIC = Path(__file__).parent / "static"
 _COMPRESSED = ("text/html", "text/css", "text/javascript", "image/svg+xml")
+
+_ALSO = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
 
 P = ParamSpec("P")
 
@@ -198,6 +201,7 @@ def show(template: str, status: int = 200, **data: Any) -> Response:
         "visit": visit,
         "asset": _asset,
         "crowd": crowd,
+        "also": [int(number) for number in also.groups()] if (also := _ALSO.fullmatch(request.args.get("also", ""))) else None,
         "other_language": _other_language(),
     }
     return make_response(render_template(template, **known, **data), status)
@@ -208,11 +212,17 @@ def see(endpoint: str, **values: Any) -> AnyResponse:
     return redirect(url_for(f"page.{endpoint}", **values), 303)
 
 
-def back_to(endpoint: str) -> AnyResponse:
-    """Send the browser to where its form wants to go back to, if that is a page of the wizard; else to this one."""
+def back_to(endpoint: str, also: str = "") -> AnyResponse:
+    """Send the browser to where its form wants to go back to, if that is a page of the wizard; else to this one.
+
+    ``also`` says there how many other settings changed: those newly shown, a dash, those no longer shown.
+    """
     wanted = request.form.get("back", "")
     inside = wanted.startswith(url_for("page.start")) and wanted.isprintable() and "\\" not in wanted
-    return redirect(wanted, 303) if inside else see(endpoint)
+    address = urlsplit(wanted if inside else url_for(f"page.{endpoint}"))
+    query = [(key, value) for key, value in parse_qsl(address.query, keep_blank_values=True) if key != "also"]
+    told = urlencode([*query, ("also", also)] if also else query)
+    return redirect(f"{address.path}?{told}" if told else address.path, 303)
 
 
 def keep_session(
@@ -298,7 +308,7 @@ def _language() -> str:
 def _other_language() -> str:
     """Return the address of this page in the other language."""
     other = LANGUAGES[_language() == LANGUAGES[0]]
-    kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note"}]
+    kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note", "also"}]
     path = request.path if request.method == "GET" else url_for("page.start")
     return f"{path}?{urlencode([*kept, ('lang', other)])}"
 
