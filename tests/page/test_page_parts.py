@@ -14,12 +14,14 @@ from privwiz.corrections import Dismiss, apply_corrections
 from privwiz.decisions import Decision
 from privwiz.graphs import build_ego_network, ego_network
 from privwiz.items import profile_item
+from privwiz.policy import Suggestion
+from privwiz.reasons import Reason
 from privwiz.screens import MAX_TOGGLES, Toggle
 from privwiz.wizard import Wizard
 from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_circles, shown_groups, shown_level
 from privwiz_api.page.matrix import cells, count, open_parts
 from privwiz_api.page.names import LONGEST_NAME, initials, readable
-from privwiz_api.page.people import faces
+from privwiz_api.page.people import faces, reason_text
 from privwiz_api.page.portrait import draw
 from privwiz_api.page.questions import preset, read_values, sections, stamp, suggested
 
@@ -173,6 +175,40 @@ def test_counts_add_up_and_open_parts_come_first(wizard):
     assert order == sorted(order, reverse=True)
     assert all(cell.reason.endswith(".") for cell in listed)
     assert {cell.decision for cell in listed} <= {*CELL_CHOICES, "ask"}
+
+
+@pytest.mark.parametrize(
+    ("decision", "item", "answer", "friends", "en", "zh"),
+    [
+        (
+            "deny",
+            "phone",
+            "few",
+            1,
+            "You said few of your friends may see your phone number.",
+            "您说过只有少数好友可以看到您的电话号码。",
+        ),
+        (
+            *("deny", "email", "few", 1),
+            "You treat this much like your phone number. You said few of your friends may see your phone number.",
+            "您对这一项的设定与电话号码相近。您说过只有少数好友可以看到您的电话号码。",
+        ),
+        (
+            *("ask", "phone", "most", 1),
+            "You said most of your friends may see your phone number. It is not clear yet whether Bo is among them.",
+            "您说过大多数好友可以看到您的电话号码。还不清楚Bo是否在其中。",
+        ),
+        (
+            *("ask", "phone", "most", 3),
+            "You said most of your friends may see your phone number. It is not clear yet which of these are among them.",
+            "您说过大多数好友可以看到您的电话号码。还不清楚其中包括哪些人。",
+        ),
+    ],
+)
+def test_a_reason_says_what_it_rests_on(decision, item, answer, friends, en, zh):
+    """A reason from another item says that it is one; where the wizard asks, it says what is open."""
+    cell = Suggestion(item, "bo", Decision(decision), 0.4, Reason("audience", profile_item("phone"), "Bo", answer))
+    assert (reason_text(cell, "en", friends), reason_text(cell, "zh", friends)) == (en, zh)
 
 
 def test_a_photo_comes_from_where_it_may():

@@ -90,7 +90,7 @@ def cells(policy: Policy, pairs: Sequence[tuple[str, str]], language: str) -> li
     for item, friend in pairs:
         suggestion = policy[item, friend]
         own = suggestion.reason.kind in ("own", "unsure")
-        text = reason_text(suggestion.reason, language)
+        text = reason_text(suggestion, language)
         found.append(Cell(item, label[item], friend, suggestion.decision.value, text, own))
     return sorted(found, key=lambda cell: cell.decision != Decision.ASK)
 
@@ -104,7 +104,7 @@ def open_parts(policy: Policy, items: Sequence[ProfileItem], groups: Sequence[Gr
         for group in groups:
             waiting = tuple(friend for friend in group.members if policy.decisions[row[item.id], column[friend]] == Decision.ASK)
             if waiting:
-                reason = reason_text(policy[item.id, waiting[0]].reason, language)
+                reason = reason_text(policy[item.id, waiting[0]], language, len(waiting))
                 parts.append(OpenPart(item, group, waiting, reason))
     return sorted(parts, key=lambda part: -len(part.friends))
 

@@ -161,7 +161,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "audience_most": ("Most", "大多数"),
     "audience_everybody": ("All", "所有人"),
     "circle_none": ("None", "都不行"),
-    "circle_some": ("Some", "少数人"),
+    "circle_some": ("Some", "一部分"),
     "circle_most": ("Most", "大多数"),
     "circle_all": ("All", "都可以"),
     "friend_allow": ("May see", "可以看"),
@@ -237,6 +237,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "state_allow": ("Shown", "可见"),
     "state_deny": ("Hidden", "不可见"),
     "state_ask": ("Hidden until you decide", "等您决定，暂不可见"),
+    "reason_like": ("You treat this much like your {item}.", "您对这一项的设定与{item}相近。"),
+    "reason_open_one": ("It is not clear yet whether {friend} is among them.", "还不清楚{friend}是否在其中。"),
+    "reason_open": ("It is not clear yet which of these are among them.", "还不清楚其中包括哪些人。"),
     "do_show": ("Show", "显示"),
     "do_hide": ("Hide", "隐藏"),
     "also_changed_one": (
