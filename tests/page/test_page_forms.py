@@ -179,6 +179,34 @@ def test_who_confirms_nothing_is_asked_again(ann):
     assert len(ann.service.states.current(ann.tenant, "ann").log) == 1
 
 
+def test_who_comes_back_goes_on(ann):
+    """The first button of a returning user goes on with the screens and keeps the picks; progress is told once there is some."""
+    assert "right by now" not in ann.browser.get("/wizard/screen").text
+    assert 'value="screen"' not in ann.browser.get("/wizard/").text
+    ann.post("screen", ann.form("screen"), do="skip")
+    assert "right by now" in ann.browser.get("/wizard/screen").text
+    assert (
+        re.search(r'class="button primary" name="go" value="screen">(.*?) <', ann.browser.get("/wizard/").text)[1] == "Continue"
+    )
+    assert ann.post("items", ann.form(""), item=["city"], go="screen").location == "/wizard/screen"
+    assert ann.browser.get("/wizard/accept").text.count('<tr><th scope="row">') == 1
+
+
+def test_the_foot_of_a_page_promises_what_is_true(ann):
+    """Before the first acceptance nobody sees anything; afterwards the page says that the settings are in force."""
+    promise, in_force = "Nothing is shown to anybody until you accept it.", "Your settings are in force; nothing changes until"
+    assert promise in ann.browser.get("/wizard/review").text
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    for path in ("done", "review"):
+        text = ann.browser.get(f"/wizard/{path}").text
+        assert promise not in text
+        assert in_force in text
+    dead = ann.browser.get("/wizard?token=garbled").text
+    assert promise not in dead
+    assert "Go to your social network and open the privacy wizard there." in dead
+
+
 def test_what_else_a_change_does_is_told(ann):
     """After a change the page says how many other settings it newly shows and no longer shows; nothing of it is in force."""
     ann.say("allow", friends=FRIENDS[1:3])

@@ -57,7 +57,7 @@ def pick_items() -> Any:
     if not picked.intersection(item.id for item in visit.all_items):
         with service().load.turn():
             return _show_start(visit, 400, "pick_nothing")
-    return keep_session(see("circles"), visit.owner, left_out, visit.since)
+    return keep_session(see("screen" if request.form.get("go") == "screen" else "circles"), visit.owner, left_out, visit.since)
 
 
 @page.get("/circles")

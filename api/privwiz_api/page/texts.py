@@ -68,8 +68,15 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "sensitivity_low": ("everyday", "一般"),
     "start_go": ("See my circles", "查看我的圈子"),
     "start_again": ("Look at my circles again", "再看看我的圈子"),
-    "start_resume_one": ("Go on after 1 screen", "已答 1 屏，继续"),
-    "start_resume": ("Go on after {number} screens", "已答 {number} 屏，继续"),
+    "start_back_one": (
+        "You have answered 1 screen so far. Go on where you were; nothing changes until you accept.",
+        "您已回答 1 屏，可以从上次的地方继续；在您接受之前，什么都不会改变。",
+    ),
+    "start_back": (
+        "You have answered {number} screens so far. Go on where you were; nothing changes until you accept.",
+        "您已回答 {number} 屏，可以从上次的地方继续；在您接受之前，什么都不会改变。",
+    ),
+    "start_resume": ("Continue", "继续"),
     "start_in_force": (
         "Your settings are in force; nothing changes until you accept again.",
         "您的设置已生效；在您再次接受之前不会改变。",
@@ -128,6 +135,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "progress_screen": ("Screen {number} of at most {most}", "第 {number} 屏，最多 {most} 屏"),
     "progress_extra": ("Screen {number}", "第 {number} 屏"),
     "progress_right": ("about {right} % of your settings are right by now", "目前约 {right}% 的设置已经正确"),
+    "progress_first": ("Screen {number}.", "第 {number} 屏。"),
     "progress_say": ("Screen {number}. About {right} % right by now.", "第 {number} 屏。目前约 {right}% 正确。"),
     "note_overtaken": (
         "This question was answered already, perhaps in another window. Nothing was counted twice; go on here.",
@@ -174,8 +182,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "review_now": ("Stop here and review", "到此为止，查看结果"),
     "why_ask": ("Why do you ask?", "为什么问这个？"),
     "why_gain": (
-        "About {wrong:,} of {cells:,} settings are probably wrong now; this screen is expected to set right {gain} of them.",
-        "在 {cells:,} 项设置中，目前大约有 {wrong:,} 项可能不对；这一屏预计能纠正其中 {gain} 项。",
+        "You have {cells:,} settings, one for each thing and friend; this screen is expected to set about {gain} more of them right.",
+        "每项资料对每位好友各有一项设置，共 {cells:,} 项；这一屏预计能让其中约 {gain} 项更符合您的意思。",
     ),
     "why_audience": (
         "How many may see a thing fixes its level for everybody at once; who they are is found out afterwards.",
@@ -333,8 +341,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "expired_title": ("Please open the wizard again", "请重新打开向导"),
     "expired_lead": (
-        "For your safety the wizard closes after a while. What you have confirmed is kept.",
-        "为了您的安全，向导会在一段时间后关闭。您已确认的内容都已保存。",
+        "This link does not work, or the wizard was closed for your safety. What you have confirmed is kept.",
+        "此链接无效，或者向导为了您的安全已经关闭。您已确认的内容都已保存。",
+    ),
+    "expired_open": (
+        "Go to your social network and open the privacy wizard there.",
+        "请到您的社交网络，从那里打开隐私向导。",
     ),
     "expired_first": (
         "Open the privacy wizard from your social network, in another tab.",
