@@ -16,14 +16,14 @@ def test_without_scripts(browse, site):
     expect(tab.heading).to_have_text("These are your circles")
     tab.press("Start answering")
     tab.page.locator("input[name=a0][value=nobody]").check()
+    for row in range(1, 6):
+        tab.page.locator(f"input[name=a{row}][value=half]").check()
     tab.press("Fill in suggestions")
     expect(tab.page.locator("input[name=a0][value=nobody]")).to_be_checked()
     expect(tab.page.locator(".choices:not(:has(:checked))")).to_have_count(0)
     assert site.state(tenant).log == ()
-    for box in tab.page.locator("input[value=unsure]").all()[1:]:
-        box.check()
     tab.press("Confirm")
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert site.state(tenant).log[0].answers[0].value == 0.0
     tab.press("Undo the last answer")
     expect(tab.page.locator(".note")).to_have_text("Taken back. Here is the question again.")
@@ -48,7 +48,7 @@ def test_a_phone(browse, site):
         tab.page.mouse.wheel(0, 200)
     tab.page.locator("input[name=a3][value=most]").tap()
     tab.page.get_by_role("button", name="Confirm").tap()
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
 
 
 def test_a_lost_connection_loses_nothing(browse, site):
@@ -63,7 +63,7 @@ def test_a_lost_connection_loses_nothing(browse, site):
     expect(tab.page.locator("input[name=a0][value=most]")).to_be_checked()
     tab.page.context.set_offline(False)
     tab.press("Confirm")
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     expect(tab.page.locator("#trouble")).to_be_empty()
     assert [entry.kind for entry in site.state(tenant).log] == ["audience"]
 
@@ -86,7 +86,7 @@ def test_a_reply_that_gets_lost_is_not_a_second_answer(browse, site):
     tab.confirm()
     expect(tab.page.locator("#trouble")).to_contain_text("no connection")
     tab.press("Confirm")
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert lost == [303]
     assert [entry.kind for entry in site.state(tenant).log] == ["audience"]
 
@@ -107,7 +107,7 @@ def test_a_slow_service_is_waited_for(browse, site):
     confirm.click(no_wait_after=True)
     expect(tab.page.locator("#loading.htmx-request")).to_be_attached()
     confirm.click(no_wait_after=True)
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     tab.page.wait_for_timeout(300)
     assert [entry.kind for entry in site.state(tenant).log] == ["audience"]
 

@@ -18,7 +18,17 @@ from privwiz.policy import Suggestion
 from privwiz.reasons import Reason
 from privwiz.screens import MAX_TOGGLES, Toggle
 from privwiz.wizard import Wizard
-from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_circles, shown_groups, shown_level
+from privwiz_api.page.groups import (
+    OTHERS,
+    Group,
+    Place,
+    any_group,
+    find_group,
+    find_place,
+    shown_circles,
+    shown_groups,
+    shown_level,
+)
 from privwiz_api.page.matrix import cells, count, open_parts
 from privwiz_api.page.names import LONGEST_NAME, initials, readable
 from privwiz_api.page.people import faces, reason_text
@@ -76,6 +86,16 @@ def test_a_circle_of_any_level_is_found(network):
     assert find_group(groups, "c999") is None
     lonely = shown_groups(find_circles(build_ego_network("me", "ab", [])), "en")
     assert [group.id for group in lonely] == [OTHERS]
+
+
+def test_friends_are_placed_in_a_circle_of_the_page():
+    """A group is a listed circle, a part of one, or mostly in one; where half of it or less is, it is in none."""
+    groups = (Group("c1", "One", "t0", tuple("abcdef")), Group("c2", "Two", "t1", tuple("ghij")), Group(OTHERS, "", "tx", ("k",)))
+    assert find_place(groups, "hgij") == Place(2, "t1", "same")
+    assert find_place(groups, "gh") == Place(2, "t1", "part")
+    assert find_place(groups, "abg") == Place(1, "t0", "most")
+    assert find_place(groups, "abgh") is None
+    assert find_place(groups, "k") is None
 
 
 @pytest.mark.parametrize(("groups", "size"), [(2, 10), (5, 50), (20, 50)])

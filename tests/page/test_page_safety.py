@@ -38,12 +38,12 @@ def test_a_double_submit_counts_once(browse, site):
     tab.go("screen")
     tab.page.locator("input[name=a0]").first.check()
     tab.page.locator("button[value=confirm]").dblclick()
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert log(site, tenant) == ["audience"]
     form = tab.page.evaluate("() => Object.fromEntries(new FormData(document.querySelector('form.screen')))")
     for _ in range(2):
         answer = tab.page.request.post(f"{site.url}/wizard/screen", form={**form, "do": "skip"})
-        assert "Screen 3 of at most" in answer.text()
+        assert "Screen 3 of at most 4" in answer.text()
         assert "answered already" not in answer.text()
     assert len(log(site, tenant)) == 2
 
@@ -54,7 +54,7 @@ def test_the_back_button_is_harmless(browse, site):
     tab = browse().open(tenant)
     tab.go("screen")
     tab.confirm()
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     tab.page.go_back()
     expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen")
     tab.confirm()
@@ -71,10 +71,10 @@ def test_two_tabs_do_not_get_in_each_others_way(browse, site):
     first.go("screen")
     second.go("screen")
     first.confirm()
-    expect(first.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(first.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     second.confirm()
     expect(second.page.locator(".note")).to_contain_text("answered already")
-    expect(second.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(second.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert log(site, tenant) == ["audience"]
 
 
@@ -124,7 +124,7 @@ def test_an_expired_session_keeps_what_was_filled_in(browse, site):
     assert log(site, tenant) == []
     browse(beside=tab, quiet=True).open(tenant)
     tab.press("Send what I filled in")
-    expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen 2 ")
+    expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert site.state(tenant).log[0].answers[0].value == 0.8
 
 

@@ -1,6 +1,7 @@
 """The way to a policy: the link is opened, items are picked, circles looked at, screens answered."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import g, request
@@ -12,10 +13,10 @@ from privwiz.screens import Screen
 from privwiz.wizard import Wizard
 from privwiz_api.page import store
 from privwiz_api.page.cases import Owner
-from privwiz_api.page.groups import any_group
+from privwiz_api.page.groups import any_group, find_place
 from privwiz_api.page.names import readable
 from privwiz_api.page.portrait import Portrait, draw
-from privwiz_api.page.questions import read_values, sections, stamp, suggested
+from privwiz_api.page.questions import Section, read_values, sections, stamp, suggested
 from privwiz_api.page.visits import Visit, back_to, keep_session, mark, page, see, show, visitor
 from privwiz_api.service import service
 
@@ -161,7 +162,8 @@ def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:
         group = any_group(circles, visit.groups, circle, visit.language)
         if group is None:
             return show("missing.html", 404)
-        return show("circle.html", 400 if problem else 200, group=group, problem=problem)
+        place = find_place(visit.groups, group.members)
+        return show("circle.html", 400 if problem else 200, group=group, place=place, problem=problem)
 
 
 def _picture(visit: Visit) -> Portrait | None:
@@ -199,7 +201,8 @@ def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | Non
         problem=problem,
         asked=asked,
         heading=readable(asked.text(visit.language), 160),
-        sections=sections(asked, _circles(wizard), visit.language, filled),
+        sections=_in_order(sections(asked, _circles(wizard), visit.language, filled), visit),
+        places=[find_place(visit.groups, toggle.friends) for toggle in asked.toggles],
         stamp=stamp(asked),
         progress=progress,
         right=round(100 * (1 - progress.expected_wrong / progress.cells)),
@@ -207,6 +210,12 @@ def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | Non
         more="more" in request.values,
         note=request.args.get("note"),
     )
+
+
+def _in_order(shown: Sequence[Section], visit: Visit) -> list[Section]:
+    """Put the rows about items in the order in which the page lists items everywhere."""
+    place = {item.id: k for k, item in enumerate(visit.items)}
+    return [replace(section, rows=tuple(sorted(section.rows, key=lambda row: place.get(row.item, 0)))) for section in shown]
 
 
 def _circles(wizard: Wizard) -> dict[tuple[str, ...], Circle]:

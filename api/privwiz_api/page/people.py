@@ -9,7 +9,7 @@ from privwiz.graphs import EgoNetwork
 from privwiz.policy import Suggestion
 from privwiz.wizard import Wizard
 from privwiz_api.page.groups import Group
-from privwiz_api.page.names import initials, readable
+from privwiz_api.page.names import LONGEST_TITLE, initials, readable
 from privwiz_api.page.texts import tell
 
 __all__ = ["Face", "faces", "own_name", "reason_text"]
@@ -62,7 +62,7 @@ def faces(wizard: Wizard, groups: Sequence[Group], origins: Sequence[str] = ()) 
 def reason_text(cell: Suggestion, language: str, friends: int = 1) -> str:
     """Return why a cell is as it is, names made readable; also for others of its circle, if there are several ``friends``."""
     reason = cell.reason
-    circle = reason.circle and (readable(reason.circle[0]), readable(reason.circle[1]))
+    circle = reason.circle and (readable(reason.circle[0], LONGEST_TITLE), readable(reason.circle[1], LONGEST_TITLE))
     near, name = tuple(readable(friend, 30) for friend in reason.friends), readable(reason.friend, 30)
     sentences = [replace(reason, friend=name, circle=circle, friends=near).text(language)]
     if reason.item.id != cell.item:

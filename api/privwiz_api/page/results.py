@@ -29,13 +29,14 @@ def review() -> Any:
     visit: Visit = g.visit
     policy = visit.case.wizard.policy()
     parts = open_parts(policy, visit.items, visit.groups, visit.language)
+    first = parts if "all" in request.args else parts[:_FIRST]
     return show(
         "review.html",
         counts=counts(policy, visit.groups),
         totals={item.id: count(policy, item.id, policy.friends) for item in visit.items},
         waiting=sum(len(part.friends) for part in parts),
-        first=parts[:_FIRST],
-        rest=sum(len(part.friends) for part in parts[_FIRST:]),
+        first=first,
+        parts=len(parts),
         screens=visit.case.wizard.progress().screens,
     )
 

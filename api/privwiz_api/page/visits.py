@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, wraps
 from pathlib import Path
@@ -103,6 +103,11 @@ class Visit:
     def faces(self) -> dict[str, Face]:
         """The user's friends."""
         return dict(faces(self.case.wizard, self.groups, service().settings.photo_origins))
+
+    def front(self, title: str, friends: Sequence[str], most: int) -> list[str]:
+        """Return the friends whose faces stand for all of a group: those whom its title names, then others."""
+        found = {friend: title.find(self.faces[friend].name) for friend in friends}
+        return sorted(friends, key=lambda friend: (found[friend] < 0, found[friend]))[:most]
 
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
