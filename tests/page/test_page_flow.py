@@ -13,6 +13,7 @@ from privwiz.simulate import SimulatedPolicy
 from privwiz.simulated_user import SimulatedUser
 from privwiz.words import nearest_audience
 from privwiz_api.page.flow import MOST_SCREENS
+from privwiz_api.page.questions import preset
 from privwiz_api.page.texts import tell
 
 pytestmark = pytest.mark.slow
@@ -45,11 +46,11 @@ def tap_through(tab, state, person):
         said = person.answer(toggle)
         value = said if isinstance(said, str) else nearest_audience(said)
         box = page.locator(f"input[name=a{number}][value={value}]")
-        if said != toggle.guess:
+        if value != toggle.likeliest:
             box.click()
             taps += 1
         else:
-            left |= not toggle.sure
+            left |= preset(toggle) is None
     if left:
         page.locator("#suggest").click()
         taps += 1
@@ -59,16 +60,16 @@ def tap_through(tab, state, person):
 
 @pytest.mark.slow
 def test_ada_reaches_a_policy_in_few_screens_and_taps(browse, site):
-    """A user of 229 friends has a whole policy to review after at most nine screens, most of it right, and accepts it.
+    """A user of 229 friends has a whole policy to review after four screens, most of it right, and accepts it.
 
-    The aim of 35 taps and 90 % right is not reached on this user: docs/page.md says what is, and this test holds it.
+    That 90 % of it are right cannot be reached on this user: docs/page.md says why, and what is; this test holds it.
     """
     tenant = site.person("ada")
     tab = browse().open(tenant, "ada")
     person, allow = simulated(site.state(tenant, "ada"), "ada"), truth(site.state(tenant, "ada"), "ada")
     tab.press("See my circles")
     tab.press("Start answering")
-    taps, record = 2, []
+    taps, record = 0, []
     for number in range(1, MOST_SCREENS + 1):
         expect(tab.page.locator(".progress-text strong")).to_have_text(f"Screen {number} of at most {MOST_SCREENS}")
         taps += tap_through(tab, site.state(tenant, "ada"), person)
@@ -80,8 +81,8 @@ def test_ada_reaches_a_policy_in_few_screens_and_taps(browse, site):
             break
     print("screens, taps, share right, share shown against the user's will:", record)
     assert len(record) <= 10
-    assert record[-1][2] > 0.83
-    assert max(right for _, taps, right, _ in record if taps <= 35) > 0.80
+    assert taps <= 35
+    assert record[-1][2] > 0.82
     assert max(wrong for *_, wrong in record) < 0.03
     expect(tab.heading).to_have_text("This is what each friend would see")
     tab.press("Looks right: go on")
@@ -110,15 +111,15 @@ def test_the_whole_way(browse, site, language):
     expect(tab.heading).to_have_text(text("circles_heading"))
     expect(page.locator(".picture .dot")).to_have_count(25)
     tab.press(text("circles_go"))
-    for number in (1, 2):
-        expect(page.locator(".progress-text strong")).to_have_text(text("progress_screen", number=number, most=MOST_SCREENS))
-        tab.press(text("use_suggestions"))
-        tab.press(text("confirm"))
-    expect(page.locator(".progress-text strong")).to_have_text(text("progress_screen", number=3, most=MOST_SCREENS))
+    screen = page.locator(".progress-text strong")
+    expect(screen).to_have_text(text("progress_screen", number=1, most=MOST_SCREENS))
+    tab.press(text("use_suggestions"))
+    tab.press(text("confirm"))
+    expect(screen).to_have_text(text("progress_screen", number=2, most=MOST_SCREENS))
     tab.press(text("skip"))
-    expect(page.locator(".progress-text strong")).to_have_text(text("progress_screen", number=4, most=MOST_SCREENS))
+    expect(screen).to_have_text(text("progress_screen", number=3, most=MOST_SCREENS))
     tab.press(text("undo"))
-    expect(page.locator(".progress-text strong")).to_have_text(text("progress_screen", number=3, most=MOST_SCREENS))
+    expect(screen).to_have_text(text("progress_screen", number=2, most=MOST_SCREENS))
     page.locator(".explain summary").click()
     expect(page.locator(".explain")).to_contain_text(text("why_suggestion"))
     tab.press(text("review_now"))
@@ -236,7 +237,7 @@ def test_what_is_left_out_stays_as_it_is(browse, site):
     expect(tab.page.locator(".row-name")).to_have_text(["Photos"])
     tab.page.locator("input[value=everybody]").check()
     tab.press("Confirm")
-    expect(tab.page.get_by_text("Screen 1 of at most")).to_have_count(0)
+    expect(tab.page.get_by_text("Screen 1 of at most 4")).to_have_count(0)
     tab.go("accept")
     tab.press("Accept these settings")
     expect(tab.heading).to_have_text("Your settings are in force")
