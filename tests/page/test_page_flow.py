@@ -126,6 +126,8 @@ def test_the_whole_way(browse, site, language):
     expect(tab.heading).to_have_text(text("review_heading"))
 
     page.locator(".row-link").first.click()
+    page.locator("#e-show").click()
+    expect(page.locator("#e-show")).to_have_attribute("aria-pressed", "true")
     page.locator("#e-hide").click()
     expect(page.locator("#e-hide")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#e-hide")).to_be_focused()
