@@ -219,6 +219,11 @@ def test_counts_add_up_and_open_parts_come_first(wizard):
             "您说过大多数好友可以看到您的电话号码。还不清楚Bo是否在其中。",
         ),
         (
+            *("ask", "phone", "everybody", 1),
+            "You said everybody may see your phone number. That is not enough yet to be sure.",
+            "您说过所有人都可以看到您的电话号码。但这还不足以确定。",
+        ),
+        (
             *("ask", "phone", "most", 3),
             "You said most of your friends may see your phone number. It is not clear yet which of these are among them.",
             "您说过大多数好友可以看到您的电话号码。还不清楚其中包括哪些人。",

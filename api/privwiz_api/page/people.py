@@ -14,8 +14,10 @@ from privwiz_api.page.texts import tell
 
 __all__ = ["Face", "faces", "own_name", "reason_text"]
 
-_PARTS = {"few", "half", "most", "some"}
-"""Answers that leave open who exactly may see an item."""
+_OPEN = dict.fromkeys(("few", "half", "most", "some"), "reason_open") | dict.fromkeys(
+    ("allow", "all", "everybody"), "reason_weak"
+)
+"""Why the wizard still asks after an answer: it leaves open who exactly may see an item, or tells too little about this friend."""
 
 _PHOTO = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=]+")
 
@@ -67,8 +69,8 @@ def reason_text(cell: Suggestion, language: str, friends: int = 1) -> str:
     sentences = [replace(reason, friend=name, circle=circle, friends=near).text(language)]
     if reason.item.id != cell.item:
         sentences.insert(0, tell("reason_like", language, item=readable(reason.item.text(language))))
-    if cell.decision == Decision.ASK and reason.answer in _PARTS:
-        sentences.append(tell("reason_open", language, number=friends, friend=name))
+    if cell.decision == Decision.ASK and reason.answer in _OPEN:
+        sentences.append(tell(_OPEN[reason.answer], language, number=friends, friend=name))
     return ("" if language == "zh" else " ").join(sentences)
 
 
