@@ -239,6 +239,23 @@ def test_the_summary_names_everybody_for_whom_something_changes(ann):
         assert re.findall(r"<bdi>(\w+)</bdi>", names) == friends
 
 
+def test_what_the_wizard_worked_out_can_be_left_out(ann):
+    """Once settings are in force the user may accept without what is newly shown by inference; the rest comes into force."""
+    assert "own_only" not in ann.browser.get("/wizard/accept").text
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    ann.say("allow", "city", FRIENDS[1:3])
+    ann.say("deny", friends=["f7"])
+    suggested = ann.service.states.current(ann.tenant, "ann").policy.allowed("city")
+    assert len(suggested) > 2
+    form = ann.form("accept")
+    assert f"Leave out the {len(suggested) - 2} that" in ann.browser.get("/wizard/accept").text
+    assert ann.post("accept", form, own_only="1").location == "/wizard/done"
+    assert ann.in_force() == {"phone": FRIENDS[:7], "city": FRIENDS[1:3]}
+    ann.post("accept", ann.form("accept"))
+    assert ann.in_force()["city"] == list(suggested)
+
+
 def test_what_is_kept_of_settling_is_what_was_looked_at(ann):
     """The policy that is kept with the decisions about a new friend is the one before them."""
     ann.say("allow")

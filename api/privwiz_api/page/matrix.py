@@ -1,18 +1,30 @@
 """The policy as the page shows it: how many of each group see each item, and every cell with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from privwiz.decisions import Decision, DecisionTable
+from privwiz.decisions import STATED, Decision, DecisionTable
 from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz_api.page.groups import Group
 from privwiz_api.page.names import named
 from privwiz_api.page.people import reason_text
 
-__all__ = ["Cell", "Count", "ItemChange", "OpenPart", "cells", "changes", "count", "counts", "open_parts", "side_effects"]
+__all__ = [
+    "Cell",
+    "Count",
+    "ItemChange",
+    "OpenPart",
+    "cells",
+    "changes",
+    "count",
+    "counts",
+    "open_parts",
+    "side_effects",
+    "worked_out",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,13 @@ def changes(policy: Policy, before: DecisionTable, items: Sequence[ProfileItem])
         gains, losses = sorted(set(then).difference(today)), sorted(set(today).difference(then))
         rows.append(ItemChange(item, len(today), count(policy, item.id, policy.friends), tuple(gains), tuple(losses)))
     return rows
+
+
+def worked_out(policy: Policy, before: DecisionTable, items: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return the cells (item, friend) of some items that are newly shown though the user said nothing about the very cell."""
+    unsaid = policy.shown & (policy.stated == STATED["nothing"])
+    cells = ((policy.items[j].id, policy.friends[f]) for j, f in np.argwhere(unsaid).tolist())
+    return frozenset(cell for cell in cells if cell[0] in items and before.get(cell) != Decision.ALLOW)
 
 
 def side_effects(

@@ -17,7 +17,7 @@ __all__ = ["Face", "faces", "own_name", "reason_text"]
 _OPEN = dict.fromkeys(("few", "half", "most", "some"), "reason_open") | dict.fromkeys(
     ("allow", "all", "everybody"), "reason_weak"
 )
-"""Why the wizard still asks after an answer: it leaves open who exactly may see an item, or tells too little about this friend."""
+"""Why the wizard still asks after an answer: it leaves open who exactly may see an item, or tells too little of the friend."""
 
 _PHOTO = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=]+")
 

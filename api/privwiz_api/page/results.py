@@ -11,7 +11,7 @@ from privwiz.decisions import Decision
 from privwiz.items import ProfileItem
 from privwiz_api.page import store
 from privwiz_api.page.groups import find_group
-from privwiz_api.page.matrix import cells, changes, count, counts, open_parts, side_effects
+from privwiz_api.page.matrix import cells, changes, count, counts, open_parts, side_effects, worked_out
 from privwiz_api.page.questions import crowd
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
 from privwiz_api.service import service
@@ -134,7 +134,7 @@ def accept() -> Any:
     """Put the policy in force."""
     visit: Visit = g.visit
     version, items = visit.read_seen(request.form.get("version", ""))
-    store.accept(visit.owner, g.key, version, items)
+    store.accept(visit.owner, g.key, version, items, own_only="own_only" in request.form)
     return see("done")
 
 
@@ -237,5 +237,7 @@ def _read_choice(text: str) -> tuple[str, str, str, str, str]:
 
 
 def _summary(visit: Visit) -> dict[str, Any]:
-    rows = changes(visit.case.wizard.policy(), visit.case.settings or {}, visit.items)
-    return {"rows": rows, "open": sum(row.after.undecided for row in rows), "note": request.args.get("note")}
+    policy, before = visit.case.wizard.policy(), visit.case.settings or {}
+    rows = changes(policy, before, visit.items)
+    guessed = len(worked_out(policy, before, {item.id for item in visit.items})) if before else 0
+    return {"rows": rows, "open": sum(row.after.undecided for row in rows), "guessed": guessed, "note": request.args.get("note")}

@@ -290,6 +290,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "accept_lead": ("This is what changes. You can take it back afterwards.", "将会有这些变化。之后仍可以撤销。"),
     "accept_open_one": ("1 choice that you have not made stays hidden.", "您还没有决定的 1 处保持不可见。"),
     "accept_open": ("{number:,} choices that you have not made stay hidden.", "您还没有决定的 {number:,} 处保持不可见。"),
+    "own_only_one": (
+        "Leave out the 1 that is newly shown only because the wizard worked it out. It stays hidden for now.",
+        "不包括由向导推算而新增可见的 1 处，暂时保持不可见。",
+    ),
+    "own_only": (
+        "Leave out the {number:,} that are newly shown only because the wizard worked them out. They stay hidden for now.",
+        "不包括由向导推算而新增可见的 {number:,} 处，暂时保持不可见。",
+    ),
     "accept_go": ("Accept these settings", "接受这些设置"),
     "accept_back": ("Back to the review", "返回查看"),
     "column_today": ("See it today", "现在能看到"),
