@@ -91,8 +91,8 @@ def explain(
     posterior mean is its prior mean plus one term per answer (`privwiz.posterior.contributions`). Terms that point the way of
     the guess, of answers that point no other way, are added up by what can be said of them: the answer about one circle that
     the friend is in; the answers of one value, about one item, to close friends (of an answer about several people, the part
-    that are close); the answer about the audience. The largest sum is the reason. Where the prior mean is larger, or there is
-    none, the reason is the prior.
+    that are close); the answer about the audience. The largest sum about the cell's own item is the reason; where there is none,
+    the largest about another item. Where the prior mean is larger than any sum, or there is none, the reason is the prior.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def explain(
 
     @cache
     def weighed(item: int) -> _Weighed:
-        return _weigh(sorted_out(), contributions(model, posterior, item, whom), model.mean[item, whom])
+        return _weigh(sorted_out(), item, contributions(model, posterior, item, whom), model.mean[item, whom])
 
     def group_reason(subject: _Subject, friend: int) -> Reason:
         item, members, value = subject.item, subject.members, subject.value
@@ -184,13 +184,14 @@ def _sort_out(said: Evidence, close: npt.NDArray[np.bool_], whom: npt.NDArray[np
     )
 
 
-def _weigh(told: _Told, moved: npt.NDArray[np.floating], prior: npt.NDArray[np.floating]) -> _Weighed:
-    """Add up by subject what moved one item's cells the way of their guess; ``moved`` has shape (K, n), ``prior`` (n,)."""
+def _weigh(told: _Told, item: int, moved: npt.NDArray[np.floating], prior: npt.NDArray[np.floating]) -> _Weighed:
+    """Add up by subject what moved an item's cells the way of their guess; ``moved`` has shape (K, n), ``prior`` (n,)."""
     way = np.where(prior + moved.sum(axis=0) > 0, 1, -1)
     added = np.where(told.points[:, None] * way < 0, 0, np.maximum(moved * way, 0)) * told.weight
     sums = told.of_group @ (added * told.groupwise) + told.of_friends @ (added * ~told.groupwise)
     largest = sums.max(axis=0, initial=0)
-    best = sums.argmax(axis=0) if len(sums) else np.zeros(len(prior), np.intp)
+    own = sums * np.array([[subject.item == item] for subject in told.subjects], bool).reshape(-1, 1)
+    best = np.where(own.any(axis=0), own, sums).argmax(axis=0) if len(sums) else np.zeros(len(prior), np.intp)
     return _Weighed(added, best, (largest > 0) & (largest >= prior * way))
 
 

@@ -56,7 +56,7 @@ CATALOGUE: tuple[ProfileItem, ...] = (
     ProfileItem("religion", 0.60, "religion", "宗教信仰"),
     ProfileItem("work", 0.30, "job", "工作信息"),
     ProfileItem("wall", 0.40, "posts", "动态"),
-    ProfileItem("checkins", 0.70, "places visited", "签到位置"),
+    ProfileItem("checkins", 0.70, "check-ins", "签到位置"),
 )
 
 _BY_ID = {item.id: item for item in CATALOGUE}

@@ -25,7 +25,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
 
 _CIRCLE = {
     "none": ("you said nobody there may see your {item}", "您说过其中没有人可以看到您的{item}"),
-    "some": ("you said some there may see your {item}", "您说过其中少数人可以看到您的{item}"),
+    "some": ("you said some there may see your {item}", "您说过其中一部分人可以看到您的{item}"),
     "most": ("you said most there may see your {item}", "您说过其中大多数人可以看到您的{item}"),
     "all": ("you said all there may see your {item}", "您说过其中所有人都可以看到您的{item}"),
     "allow": ("you allowed it to see your {item}", "您允许这个圈子看到您的{item}"),
@@ -37,9 +37,9 @@ _FRIENDS = {
 }
 _AUDIENCE = {
     "nobody": ("You said nobody may see your {item}.", "您说过没有人可以看到您的{item}。"),
-    "few": ("You said few people may see your {item}.", "您说过只有少数人可以看到您的{item}。"),
+    "few": ("You said few of your friends may see your {item}.", "您说过只有少数好友可以看到您的{item}。"),
     "half": ("You said about half of your friends may see your {item}.", "您说过大约一半好友可以看到您的{item}。"),
-    "most": ("You said most people may see your {item}.", "您说过大多数人可以看到您的{item}。"),
+    "most": ("You said most of your friends may see your {item}.", "您说过大多数好友可以看到您的{item}。"),
     "everybody": ("You said everybody may see your {item}.", "您说过所有人都可以看到您的{item}。"),
 }
 _OWN = ("You set this yourself.", "这是您自己设定的。")
@@ -121,7 +121,8 @@ class Reason:
                 return _PRIOR[chinese].format(item=item)
         said = _CIRCLE[self.answer][chinese].format(item=item)
         circle = (self.circle or ("", ""))[chinese]
-        return f"{self.friend}在“{circle}”圈子里；{said}。" if chinese else f"{self.friend} is in “{circle}”; {said}."
+        circled = f"“{circle}”{'' if circle.endswith('圈子') else '圈子'}里"
+        return f"{self.friend}在{circled}；{said}。" if chinese else f"{self.friend} is in “{circle}”; {said}."
 
     def __str__(self) -> str:
         """Return the English sentence."""

@@ -19,7 +19,7 @@ LEVELS: Mapping[str, Mapping[str, str]] = {
     "allow": {"en": "allow", "zh": "允许"},
     "deny": {"en": "do not allow", "zh": "不允许"},
     "none": {"en": "none of them", "zh": "都不行"},
-    "some": {"en": "some of them", "zh": "少数人可以"},
+    "some": {"en": "some of them", "zh": "一部分人可以"},
     "most": {"en": "most of them", "zh": "大多数人可以"},
     "all": {"en": "all of them", "zh": "都可以"},
 }

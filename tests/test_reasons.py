@@ -55,7 +55,12 @@ ALL = [(kind, answer) for kind, answers in ANSWERS.items() for answer in answers
             "You hid your phone number from Ann and Cy, close to Bo.",
             "您不让与Bo关系近的Ann和Cy看到您的电话号码。",
         ),
-        ("audience", "few", "You said few people may see your phone number.", "您说过只有少数人可以看到您的电话号码。"),
+        (
+            "audience",
+            "few",
+            "You said few of your friends may see your phone number.",
+            "您说过只有少数好友可以看到您的电话号码。",
+        ),
         (
             "prior",
             "",
@@ -69,6 +74,12 @@ def test_a_reason_is_one_plain_sentence(kind, answer, en, zh):
     reason = make(kind, answer)
     assert reason.text() == str(reason) == en
     assert reason.text("zh") == zh
+
+
+def test_a_circle_is_called_a_circle_once():
+    """A Chinese name that ends in the word for circle is not followed by it again."""
+    reason = Reason("circle", profile_item("phone"), "Bo", "some", circle=("Circle of Ann and Cy", "Ann和Cy的圈子"))
+    assert reason.text("zh") == "Bo在“Ann和Cy的圈子”里；您说过其中一部分人可以看到您的电话号码。"
 
 
 @pytest.mark.parametrize(("kind", "answer"), ALL)

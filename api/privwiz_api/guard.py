@@ -9,6 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from privwiz_api.load import Rates
+from privwiz_api.problems import Problem
 from privwiz_api.settings import Settings
 from privwiz_api.states import Recent
 from privwiz_api.tokens import Caller, Tokens
@@ -82,8 +83,15 @@ def _check_body() -> None:
         data = request.get_data()
         if not request.is_json:
             raise UnsupportedMediaType
-        if not isinstance(request.get_json() if data else None, dict):
-            raise BadRequest
+        if not isinstance(_read_json() if data else None, dict):
+            raise Problem(400, "bad-request", "The body is no JSON object; send {} where there is nothing to say.")
+
+
+def _read_json() -> Any:
+    try:
+        return request.get_json()
+    except BadRequest:
+        raise Problem(400, "bad-request", "The body is no JSON.") from None
 
 
 def _protect(response: Response) -> Response:

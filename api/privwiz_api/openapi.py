@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, render_template
+from flask import Response, redirect, render_template
 from flask_openapi3.openapi import OpenAPI
 
 from privwiz_api.problems import ProblemDocument
@@ -38,6 +38,11 @@ def describe(app: OpenAPI) -> None:
     def get_document() -> Response:
         """Give the OpenAPI document."""
         return Response(encoded, content_type="application/json")
+
+    @app.route("/")
+    def go_to_docs() -> Any:
+        """Lead who opens the address of the service to what it can do."""
+        return redirect("/docs")
 
     @app.route("/docs")
     def get_docs() -> str:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g
@@ -13,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from privwiz.errors import PrivwizError, UnknownFriend, UnknownItem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Problem", "ProblemDocument", "handle_problems", "problem", "refuse_invalid"]
 
@@ -83,18 +85,22 @@ def as_problem(error: PrivwizError) -> Problem:
 def refuse_invalid(error: ValidationError) -> Response:
     """Say which parts of a request are invalid: where and what, without the sender's values and names."""
     invalid = [
-        {"where": ".".join(_place(part) for part in wrong["loc"]), "what": _what(wrong)}
-        for wrong in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+        {"where": ".".join(_place(part) for part in place), "what": _what(wrong)}
+        for place, wrong in _closest(error.errors(include_url=False, include_input=False))[:20]
     ]
     return problem(422, "invalid", "The request does not have the form that the API describes.", invalid=invalid)
 
 
 def known_names() -> set[str]:
     """Return the names of all fields of the API: what a problem may name."""
+    return {name for model in _models() for name in (*model.model_fields, *(f.alias or "" for f in model.model_fields.values()))}
+
+
+@cache
+def _models() -> tuple[type[BaseModel], ...]:
     from privwiz_api import schemas
 
-    models = (value for value in vars(schemas).values() if isinstance(value, type) and issubclass(value, BaseModel))
-    return {name for model in models for name in (*model.model_fields, *(f.alias or "" for f in model.model_fields.values()))}
+    return tuple(value for value in vars(schemas).values() if isinstance(value, type) and issubclass(value, BaseModel))
 
 
 _KNOWN: set[str] = set()
@@ -107,7 +113,22 @@ def _place(part: int | str) -> str:
 
 
 def _what(wrong: Any) -> str:
+    if wrong["type"] == "literal_error":
+        return f"must be {wrong['ctx']['expected']}"
     return "is not expected here" if wrong["type"] == "extra_forbidden" else wrong["type"].replace("_", " ")
+
+
+def _closest(wrongs: "Sequence[Any]") -> list[tuple[tuple[int | str, ...], Any]]:
+    """Return where and what is wrong; of a part that may have several shapes, what keeps it from the one it is closest to."""
+    shapes = {model.__name__ for model in _models()}
+    found = [(wrong["loc"], next((k for k, part in enumerate(wrong["loc"]) if part in shapes), -1), wrong) for wrong in wrongs]
+    misses = Counter(place[: k + 1] for place, k, _ in found if k >= 0)
+    closest = {shape[:-1]: shape for shape, _ in misses.most_common()}
+    return [
+        ((*place[:k], *place[k + 1 :]) if k >= 0 else place, wrong)
+        for place, k, wrong in found
+        if k < 0 or place[: k + 1] == closest[place[:k]]
+    ]
 
 
 def handle_problems(app: Flask) -> None:

@@ -1,6 +1,8 @@
 """The server: gunicorn with threads, one application loaded before the workers are forked, everything shared by the database."""
 
+import errno
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from prometheus_client import multiprocess
 from threadpoolctl import threadpool_limits
 
+from privwiz.errors import DataError
 from privwiz.graphs import ego_network
 from privwiz.wizard import Wizard
 from privwiz_api.app import create_app
@@ -26,6 +29,8 @@ from privwiz_api.webhooks import Courier
 __all__ = ["run"]
 
 SAMPLE_DATABASE = "sqlite:///privwiz-sample.db"
+
+REFUSING = "Every token of a backend is refused: set PRIVWIZ_JWT_SECRET, or PRIVWIZ_JWT_KEYS, to what verifies them."
 
 _DAY = 86_400
 
@@ -42,7 +47,8 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     Raises
     ------
     DataError
-        If the database does not answer or is not migrated, the sample cannot be read, or nobody said what links begin with.
+        If the port is taken, the database does not answer or is not migrated, the sample cannot be read, or nobody said what
+        links begin with.
     """
     if sample is not None:
         own = settings.database_url != Settings().database_url
@@ -51,6 +57,7 @@ def run(settings: Settings, sample: Path | None = None) -> None:
         settings = replace(settings, secret_key=secrets.token_hex(32))
     log_to()
     app = create_app(settings)
+    _check_port(settings)
     service: Service = app.extensions["privwiz"]
     with database_errors():
         prepare(service.database)
@@ -59,6 +66,8 @@ def run(settings: Settings, sample: Path | None = None) -> None:
     ]
     if sample is not None:
         words += _how_to_try(service, load_sample(service, sample))
+    elif not settings.jwt_secret and not settings.jwt_keys:
+        words.append(REFUSING)
     service.database.close()
     _warm()
     _Server(app, settings, lambda: print("\n".join(words), flush=True)).run()  # noqa: T201 - what the command says
@@ -105,6 +114,23 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Return the application, the same for all workers."""
         return self._app
+
+
+def _check_port(settings: Settings) -> None:
+    """Try whether one can listen there, before the database and the sample take their time."""
+    host, port = settings.host, settings.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            other = port - 1 if port > 9000 else 9000
+            raise DataError(
+                f"port {port} is taken; take another: make PORT={other} run, or privwiz serve --port {other}"
+            ) from None
+        raise DataError(f"cannot listen at {in_url(host)}:{port}: {error.strerror}; take another address or port") from None
 
 
 def _warm() -> None:

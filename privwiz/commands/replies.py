@@ -58,6 +58,7 @@ _FRIEND = {
 }
 _CIRCLE = {key: key for key in ("none", "some", "most", "all", "allow", "deny")} | {
     "都不行": "none",
+    "一部分人可以": "some",
     "少数人可以": "some",
     "大多数人可以": "most",
     "都可以": "all",

@@ -147,6 +147,11 @@ class Tab:
         )
         target.first.click()
 
+    def confirm(self):
+        """Answer the first question of the screen in view, and confirm."""
+        self.page.locator("input[name=a0]").first.check()
+        self.press("Confirm")
+
     @property
     def heading(self):
         """The heading of the page."""

@@ -23,26 +23,47 @@ def visit_all(tab, site, tenant, user):
     page.locator("button[value=split]").click()
     expect(page.locator("p.problem")).to_be_visible()
     yield "circle, with a problem"
+    page.locator("button[value=dismiss]").click()
+    expect(page.locator("form.note")).to_be_visible()
+    yield "circles, one dismissed"
+    page.locator("form.note button").click()
+    expect(page.locator("form.note")).to_have_count(0)
     tab.go("screen")
     yield "audience"
+    page.locator("button[value=confirm]").click()
+    expect(page.locator("p.problem")).to_be_visible()
+    yield "audience, nothing said"
     page.locator(".explain summary").click()
     page.locator("#suggest").click()
     yield "audience, filled in and explained"
     page.locator("button[value=confirm]").click()
     expect(page.locator(".section-head").first).to_be_visible()
     yield "circles asked"
-    page.locator("button[value=confirm]").click()
+    page.locator("button[value=skip]").click()
     expect(page.locator(".progress-text strong")).to_contain_text("3")
+    yield from visit_result(tab, site, tenant, user)
+
+
+def visit_result(tab, site, tenant, user):
+    """Go on through every state from the review to the end."""
+    page = tab.page
     tab.go("review")
     yield "review"
-    for link in (".row-link", ".column", ".cell-link"):
+    tab.go("review?all=1&also=3-14")
+    expect(page.locator(".also")).to_be_visible()
+    yield "review, all that is open, after a change"
+    for link in (".matrix .row-link", ".column, .by-circle a", ".cell-link"):
         tab.go("review")
-        page.locator(link).first.click()
+        target = page.locator(link).locator("visible=true")
+        if not target.count():
+            continue
+        target.first.click()
         expect(page.locator(".crumb")).to_be_visible()
         yield f"review, {link}"
     tab.go(f"review/friend?id={site.state(tenant, user).stored.network.friends[0]}")
     yield "friend"
     tab.go("accept?note=changed")
+    page.locator(".who summary").first.click()
     yield "accept"
     page.locator("form .primary").click()
     expect(page.locator(".seal")).to_be_visible()
@@ -131,12 +152,13 @@ def test_the_keyboard_alone_is_enough(browse, site):
     reach(".actions .primary")
     page.keyboard.press("Enter")
     expect(tab.heading).to_be_focused()
-    reach("input[name=a0]")
+    rows = page.locator(".choices")
+    reach(".choices input")
     page.keyboard.press("4")
-    expect(page.locator("input[name=a0][value=most]")).to_be_checked()
-    expect(page.locator("input[name=a1]").first).to_be_focused()
+    expect(rows.nth(0).locator("[value=most]")).to_be_checked()
+    expect(rows.nth(1).locator("input").first).to_be_focused()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("input[name=a1][value=few]")).to_be_checked()
+    expect(rows.nth(1).locator("[value=few]")).to_be_checked()
     reach("#suggest")
     page.keyboard.press("Enter")
     expect(page.locator("button[value=confirm]")).to_be_focused()

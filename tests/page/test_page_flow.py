@@ -126,6 +126,8 @@ def test_the_whole_way(browse, site, language):
     expect(tab.heading).to_have_text(text("review_heading"))
 
     page.locator(".row-link").first.click()
+    page.locator("#e-show").click()
+    expect(page.locator("#e-show")).to_have_attribute("aria-pressed", "true")
     page.locator("#e-hide").click()
     expect(page.locator("#e-hide")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#e-hide")).to_be_focused()
@@ -185,7 +187,12 @@ def test_a_circle_is_corrected(browse, site):
     tab.press("This is not a group")
     expect(tab.heading).to_have_text("These are your circles")
     expect(cards.filter(has_text="The choir")).to_contain_text("You said that this is not a group.")
-    tab.press("Bring it back")
+    expect(tab.page.locator("form.note")).to_contain_text("“The choir <b>” is no group any more")
+    inside = sum(
+        int(text.split()[0]) for text in cards.filter(has=tab.page.get_by_role("link")).locator(".soft").all_inner_texts()
+    )
+    expect(tab.page.locator("figcaption")).to_contain_text(f"{inside} of your")
+    tab.press("Undo")
     expect(cards.filter(has_text="The choir").locator(".soft")).to_have_text(f"{size - 1} people")
 
 

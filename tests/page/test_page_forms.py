@@ -168,6 +168,94 @@ def test_suggestions_are_filled_into_the_whole_screen_only(ann):
     assert ann.post("screen", ann.form("screen"), rows="0", do="suggest").location == "/wizard/screen?more=1&note=overtaken"
 
 
+def test_who_confirms_nothing_is_asked_again(ann):
+    """An empty screen that is confirmed is neither counted nor answered: the page says so; skipping it counts."""
+    form = ann.form("screen")
+    answer = ann.post("screen", form, do="confirm")
+    assert (answer.status_code, "You have not said anything yet." in answer.text) == (400, True)
+    assert ann.service.states.current(ann.tenant, "ann").log == ()
+    assert ann.post("screen", form, rows="0").location == "/wizard/screen?more=1&note=overtaken"
+    assert ann.post("screen", form, do="skip").location == "/wizard/screen"
+    assert len(ann.service.states.current(ann.tenant, "ann").log) == 1
+
+
+def test_who_comes_back_goes_on(ann):
+    """The first button of a returning user goes on with the screens and keeps the picks; progress is told once there is some."""
+    assert "right by now" not in ann.browser.get("/wizard/screen").text
+    assert 'value="screen"' not in ann.browser.get("/wizard/").text
+    ann.post("screen", ann.form("screen"), do="skip")
+    assert "right by now" in ann.browser.get("/wizard/screen").text
+    assert (
+        re.search(r'class="button primary" name="go" value="screen">(.*?) <', ann.browser.get("/wizard/").text)[1] == "Continue"
+    )
+    assert ann.post("items", ann.form(""), item=["city"], go="screen").location == "/wizard/screen"
+    assert ann.browser.get("/wizard/accept").text.count('<tr><th scope="row">') == 1
+
+
+def test_the_foot_of_a_page_promises_what_is_true(ann):
+    """Before the first acceptance nobody sees anything; afterwards the page says that the settings are in force."""
+    promise, in_force = "Nothing is shown to anybody until you accept it.", "Your settings are in force; nothing changes until"
+    assert promise in ann.browser.get("/wizard/review").text
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    for path in ("done", "review"):
+        text = ann.browser.get(f"/wizard/{path}").text
+        assert promise not in text
+        assert in_force in text
+    dead = ann.browser.get("/wizard?token=garbled").text
+    assert promise not in dead
+    assert "Go to your social network and open the privacy wizard there." in dead
+
+
+def test_what_else_a_change_does_is_told(ann):
+    """After a change the page says how many other settings it newly shows and no longer shows; nothing of it is in force."""
+    ann.say("allow", friends=FRIENDS[1:3])
+    before = ann.service.states.current(ann.tenant, "ann").policy
+    form = ann.form("review/item?id=phone") | {"back": "/wizard/review/item?id=phone&also=7-7"}
+    place = ann.post("set", form, set=f'["allow","phone","friend","f0","{crowd(["f0"])}"]').location
+    after = ann.service.states.current(ann.tenant, "ann").policy
+    flipped = {cell for cell, said in after.table().items() if (said == "allow") != (before.table()[cell] == "allow")}
+    others = flipped - {("phone", "f0")}
+    newly = sum(after.table()[cell] == "allow" for cell in others)
+    assert others
+    assert place == f"/wizard/review/item?id=phone&also={newly}-{len(others) - newly}"
+    assert f"{len(others)} other setting" in ann.browser.get(place).text
+    assert ann.in_force() == {}
+    for odd in ("also=1-2-3", "also=<b>-1", "also="):
+        assert "changed too" not in ann.browser.get(f"/wizard/review?{odd}").text
+
+
+def test_the_summary_names_everybody_for_whom_something_changes(ann):
+    """Behind each count of the summary stand the names: those newly shown an item, and those no longer shown it."""
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    ann.say("deny", friends=FRIENDS[:3])
+    ann.say("allow", "city", FRIENDS[5:])
+    shown = list(ann.service.states.current(ann.tenant, "ann").policy.allowed("city"))
+    text = ann.browser.get("/wizard/accept").text
+    rows = {row.split("<")[0]: row for row in re.split(r"</span>(?=City|Phone number)", text)[1:]}
+    for item, head, friends in (("City", "Newly shown to", shown), ("Phone number", "No longer shown to", FRIENDS[:3])):
+        names = re.search(rf"{head}</strong>(.*?)</p>", rows[item])[1]
+        assert re.findall(r"<bdi>(\w+)</bdi>", names) == friends
+
+
+def test_what_the_wizard_worked_out_can_be_left_out(ann):
+    """Once settings are in force the user may accept without what is newly shown by inference; the rest comes into force."""
+    assert "own_only" not in ann.browser.get("/wizard/accept").text
+    ann.say("allow")
+    ann.post("accept", ann.form("accept"))
+    ann.say("allow", "city", FRIENDS[1:3])
+    ann.say("deny", friends=["f7"])
+    suggested = ann.service.states.current(ann.tenant, "ann").policy.allowed("city")
+    assert len(suggested) > 2
+    form = ann.form("accept")
+    assert f"Leave out the {len(suggested) - 2} that" in ann.browser.get("/wizard/accept").text
+    assert ann.post("accept", form, own_only="1").location == "/wizard/done"
+    assert ann.in_force() == {"phone": FRIENDS[:7], "city": FRIENDS[1:3]}
+    ann.post("accept", ann.form("accept"))
+    assert ann.in_force()["city"] == list(suggested)
+
+
 def test_what_is_kept_of_settling_is_what_was_looked_at(ann):
     """The policy that is kept with the decisions about a new friend is the one before them."""
     ann.say("allow")

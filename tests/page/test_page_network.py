@@ -83,7 +83,7 @@ def test_a_reply_that_gets_lost_is_not_a_second_answer(browse, site):
             route.continue_()
 
     tab.page.route("**/wizard/screen", lose)
-    tab.press("Confirm")
+    tab.confirm()
     expect(tab.page.locator("#trouble")).to_contain_text("no connection")
     tab.press("Confirm")
     expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
@@ -102,6 +102,7 @@ def test_a_slow_service_is_waited_for(browse, site):
         route.continue_()
 
     tab.page.route("**/wizard/screen", dawdle)
+    tab.page.locator("input[name=a0]").first.check()
     confirm = tab.page.locator("button[value=confirm]")
     confirm.click(no_wait_after=True)
     expect(tab.page.locator("#loading.htmx-request")).to_be_attached()

@@ -10,15 +10,28 @@ from hypothesis import strategies as st
 
 from privwiz.answers import CELL_CHOICES, UNSURE
 from privwiz.circles import find_circles
+from privwiz.corrections import Dismiss, apply_corrections
 from privwiz.decisions import Decision
 from privwiz.graphs import build_ego_network, ego_network
 from privwiz.items import profile_item
+from privwiz.policy import Suggestion
+from privwiz.reasons import Reason
 from privwiz.screens import MAX_TOGGLES, Toggle
 from privwiz.wizard import Wizard
-from privwiz_api.page.groups import OTHERS, any_group, find_group, shown_groups
+from privwiz_api.page.groups import (
+    OTHERS,
+    Group,
+    Place,
+    any_group,
+    find_group,
+    find_place,
+    shown_circles,
+    shown_groups,
+    shown_level,
+)
 from privwiz_api.page.matrix import cells, count, open_parts
 from privwiz_api.page.names import LONGEST_NAME, initials, readable
-from privwiz_api.page.people import faces
+from privwiz_api.page.people import faces, reason_text
 from privwiz_api.page.portrait import draw
 from privwiz_api.page.questions import preset, read_values, sections, stamp, suggested
 
@@ -75,6 +88,16 @@ def test_a_circle_of_any_level_is_found(network):
     assert [group.id for group in lonely] == [OTHERS]
 
 
+def test_friends_are_placed_in_a_circle_of_the_page():
+    """A group is a listed circle, a part of one, or mostly in one; where half of it or less is, it is in none."""
+    groups = (Group("c1", "One", "t0", tuple("abcdef")), Group("c2", "Two", "t1", tuple("ghij")), Group(OTHERS, "", "tx", ("k",)))
+    assert find_place(groups, "hgij") == Place(2, "t1", "same")
+    assert find_place(groups, "gh") == Place(2, "t1", "part")
+    assert find_place(groups, "abg") == Place(1, "t0", "most")
+    assert find_place(groups, "abgh") is None
+    assert find_place(groups, "k") is None
+
+
 @pytest.mark.parametrize(("groups", "size"), [(2, 10), (5, 50), (20, 50)])
 def test_the_picture_shows_everybody_inside_its_frame(groups, size):
     """At 20, 250 and 1,000 friends there is a dot for each, inside the frame, and few lines; twice the same picture."""
@@ -87,6 +110,21 @@ def test_the_picture_shows_everybody_inside_its_frame(groups, size):
     assert picture.lines.count("M") <= 2 * network.n
     assert max(picture.width, picture.height) == 1000
     assert draw(network, find_circles(network), network.friends, tones) == picture
+
+
+def test_a_dismissed_circle_leaves_no_disc(network):
+    """A number stands on the disc of its own circle, whichever circle the user has dismissed."""
+    circles, tones = find_circles(network), ("t0",) * network.n
+    whole = draw(network, circles, network.friends, tones)
+    shown = shown_circles(circles)
+    level = shown_level(circles)
+    for gone in shown:
+        left = apply_corrections(circles, network, [Dismiss(gone.id)])
+        assert shown_level(left) == level
+        picture = draw(network, left, network.friends, tones)
+        places = {circle.id: (disc.x, disc.y) for circle, disc in zip(shown, whole.discs, strict=True)}
+        assert [(disc.x, disc.y) for disc in picture.discs] == [places[circle.id] for circle in shown_circles(left)]
+        assert [disc.number for disc in picture.discs] == list(range(1, len(shown)))
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -157,6 +195,45 @@ def test_counts_add_up_and_open_parts_come_first(wizard):
     assert order == sorted(order, reverse=True)
     assert all(cell.reason.endswith(".") for cell in listed)
     assert {cell.decision for cell in listed} <= {*CELL_CHOICES, "ask"}
+
+
+@pytest.mark.parametrize(
+    ("decision", "item", "answer", "friends", "en", "zh"),
+    [
+        (
+            "deny",
+            "phone",
+            "few",
+            1,
+            "You said few of your friends may see your phone number.",
+            "您说过只有少数好友可以看到您的电话号码。",
+        ),
+        (
+            *("deny", "email", "few", 1),
+            "You treat this much like your phone number. You said few of your friends may see your phone number.",
+            "您对这一项的设定与电话号码相近。您说过只有少数好友可以看到您的电话号码。",
+        ),
+        (
+            *("ask", "phone", "most", 1),
+            "You said most of your friends may see your phone number. It is not clear yet whether Bo is among them.",
+            "您说过大多数好友可以看到您的电话号码。还不清楚Bo是否在其中。",
+        ),
+        (
+            *("ask", "phone", "everybody", 1),
+            "You said everybody may see your phone number. That is not enough yet to be sure.",
+            "您说过所有人都可以看到您的电话号码。但这还不足以确定。",
+        ),
+        (
+            *("ask", "phone", "most", 3),
+            "You said most of your friends may see your phone number. It is not clear yet which of these are among them.",
+            "您说过大多数好友可以看到您的电话号码。还不清楚其中包括哪些人。",
+        ),
+    ],
+)
+def test_a_reason_says_what_it_rests_on(decision, item, answer, friends, en, zh):
+    """A reason from another item says that it is one; where the wizard asks, it says what is open."""
+    cell = Suggestion(item, "bo", Decision(decision), 0.4, Reason("audience", profile_item("phone"), "Bo", answer))
+    assert (reason_text(cell, "en", friends), reason_text(cell, "zh", friends)) == (en, zh)
 
 
 def test_a_photo_comes_from_where_it_may():

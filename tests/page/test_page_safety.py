@@ -36,12 +36,13 @@ def test_a_double_submit_counts_once(browse, site):
     tenant = site.person()
     tab = browse().open(tenant)
     tab.go("screen")
+    tab.page.locator("input[name=a0]").first.check()
     tab.page.locator("button[value=confirm]").dblclick()
     expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert log(site, tenant) == ["audience"]
     form = tab.page.evaluate("() => Object.fromEntries(new FormData(document.querySelector('form.screen')))")
     for _ in range(2):
-        answer = tab.page.request.post(f"{site.url}/wizard/screen", form={**form, "do": "confirm"})
+        answer = tab.page.request.post(f"{site.url}/wizard/screen", form={**form, "do": "skip"})
         assert "Screen 3 of at most 4" in answer.text()
         assert "answered already" not in answer.text()
     assert len(log(site, tenant)) == 2
@@ -52,11 +53,11 @@ def test_the_back_button_is_harmless(browse, site):
     tenant = site.person()
     tab = browse().open(tenant)
     tab.go("screen")
-    tab.press("Confirm")
+    tab.confirm()
     expect(tab.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     tab.page.go_back()
     expect(tab.page.locator(".progress-text strong")).to_contain_text("Screen")
-    tab.press("Confirm")
+    tab.confirm()
     expect(tab.heading).to_be_visible()
     assert log(site, tenant)[0] == "audience"
     assert "audience" not in log(site, tenant)[1:]
@@ -69,9 +70,9 @@ def test_two_tabs_do_not_get_in_each_others_way(browse, site):
     second = browse(beside=first)
     first.go("screen")
     second.go("screen")
-    first.press("Confirm")
+    first.confirm()
     expect(first.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
-    second.press("Confirm")
+    second.confirm()
     expect(second.page.locator(".note")).to_contain_text("answered already")
     expect(second.page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     assert log(site, tenant) == ["audience"]

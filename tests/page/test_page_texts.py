@@ -26,7 +26,8 @@ COMPOSED = {
     "cell_": ("all", "none", "some"),
     "friend_": ("allow", "deny"),
     "new_suggest_": ("allow", "deny", "ask"),
-    "problem_": ("few", "nobody", "name"),
+    "place_": ("same", "part", "most"),
+    "problem_": ("few", "nobody", "name", "nothing"),
 }
 """Texts whose keys are put together of two parts."""
 
@@ -68,8 +69,8 @@ def test_no_text_is_unused_and_none_is_missing():
 
 def test_one_is_said_in_the_singular():
     """Where a number is 1 the singular is said."""
-    assert tell("open_heading", "en", number=1) == "1 thing needs your decision"
-    assert tell("open_heading", "en", number=2) == "2 things need your decision"
+    assert tell("open_heading", "en", number=1) == "1 choice waits for you"
+    assert tell("open_heading", "en", number=2) == "2 choices wait for you"
 
 
 @pytest.mark.parametrize("path", VENDORED)

@@ -3,6 +3,7 @@
 import base64
 import http.server
 import json
+import socket
 import socketserver
 import threading
 import time
@@ -315,3 +316,14 @@ def test_links_lead_to_an_address_that_was_said(host, tmp_path, another):
         run(settings)
     assert not list(tmp_path.iterdir())
     assert another(replace(settings, public_url="http://127.0.0.1:8080"))
+
+
+def test_a_port_that_is_taken_is_told_at_once(tmp_path):
+    """A server whose port another one has does not start; it names the port and how to take another."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(DataError, match=f"port {port} is taken; take another: make PORT="):
+            run(Settings(database_url=f"sqlite:///{tmp_path}/a.db", port=port))
+    with pytest.raises(DataError, match="cannot listen at"):
+        run(Settings(database_url=f"sqlite:///{tmp_path}/a.db", host="192.0.2.1", port=port))
+    assert not list(tmp_path.iterdir())

@@ -76,6 +76,38 @@ def test_no_problem_echoes_what_was_sent(ann, method, path, body):
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "invalid"),
+    [
+        ("GET", "policy/export?format=xml", None, [{"where": "format", "what": "must be 'json', 'csv', 'openfga' or 'cedar'"}]),
+        (
+            *("POST", "answers", {"answers": [{"item": "phone", "friends": ["2"], "decision": "maybe"}]}),
+            [{"where": "answers.0.decision", "what": "must be 'allow', 'deny' or 'unsure'"}],
+        ),
+        ("POST", "answers", {"answers": [{"screen": "x"}]}, [{"where": "answers.0.values", "what": "missing"}]),
+    ],
+)
+def test_a_problem_says_what_would_do(ann, method, path, body, invalid):
+    """A word that is none of those admitted is told which are; of several shapes only the one meant is spoken of."""
+    assert ann(method, f"/v1/users/ann/{path}", body).json["invalid"] == invalid
+
+
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [(b"", "The body is no JSON object"), (b"[]", "The body is no JSON object"), (b"{", "The body is no JSON.")],
+)
+def test_a_body_that_is_no_json_is_called_so(ann, sign, data, title):
+    """Who sends nothing, or no JSON, is told so."""
+    headers = {"Authorization": f"Bearer {sign(ann.tenant)}", "Idempotency-Key": "k"}
+    answer = ann.app.test_client().post("/v1/users/ann/wizard-links", data=data, content_type="application/json", headers=headers)
+    assert answer.json["title"].startswith(title)
+
+
+def test_the_address_of_the_service_leads_to_its_documentation(ann):
+    """Who opens the bare address is led to /docs."""
+    assert ann.app.test_client().get("/").location == "/docs"
+
+
+@pytest.mark.parametrize(
     ("data", "status"),
     [
         (b"", 400),

@@ -1,6 +1,7 @@
 """The way to a policy: the link is opened, items are picked, circles looked at, screens answered."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import g, request
@@ -12,10 +13,10 @@ from privwiz.screens import Screen
 from privwiz.wizard import Wizard
 from privwiz_api.page import store
 from privwiz_api.page.cases import Owner
-from privwiz_api.page.groups import any_group
+from privwiz_api.page.groups import any_group, find_place
 from privwiz_api.page.names import readable
 from privwiz_api.page.portrait import Portrait, draw
-from privwiz_api.page.questions import read_values, sections, stamp, suggested
+from privwiz_api.page.questions import Section, read_values, sections, stamp, suggested
 from privwiz_api.page.visits import Visit, back_to, keep_session, mark, page, see, show, visitor
 from privwiz_api.service import service
 
@@ -57,7 +58,7 @@ def pick_items() -> Any:
     if not picked.intersection(item.id for item in visit.all_items):
         with service().load.turn():
             return _show_start(visit, 400, "pick_nothing")
-    return keep_session(see("circles"), visit.owner, left_out, visit.since)
+    return keep_session(see("screen" if request.form.get("go") == "screen" else "circles"), visit.owner, left_out, visit.since)
 
 
 @page.get("/circles")
@@ -65,7 +66,8 @@ def pick_items() -> Any:
 def circles() -> Any:
     """Show the circles: a picture, and the same as a list."""
     visit: Visit = g.visit
-    return show("circles.html", picture=_picture(visit), coverage=visit.case.wizard.circles.coverage.text(visit.language))
+    inside = sum(len(group) for group in visit.groups if group.id)
+    return show("circles.html", picture=_picture(visit), inside=inside, note=request.args.get("note"))
 
 
 @page.get("/<path:_>")
@@ -108,7 +110,7 @@ def correct() -> Any:
         store.correct(visit.owner, g.key, corrections)
     except DataError:
         return _show_circle(visit, circle, "problem_name" if form.get("do") == "rename" else "problem_few")
-    return see("circles")
+    return see("circles", **({"note": "dismissed"} if isinstance(corrections[0], Dismiss) else {}))
 
 
 @page.get("/screen")
@@ -128,17 +130,19 @@ def screen() -> Any:
 @page.post("/screen")
 @visitor
 def answer() -> Any:
-    """Confirm or skip a screen, or fill in its suggestions."""
+    """Confirm or skip a screen, or fill in its suggestions; who confirms nothing is asked again."""
     visit: Visit = g.visit
-    shown, values = request.form.get("screen", ""), read_values(request.form)
-    if request.form.get("do") == "suggest":
+    shown, values, do = request.form.get("screen", ""), read_values(request.form), request.form.get("do")
+    if do == "suggest" or (do != "skip" and not any(values)):
         wizard = visit.case.wizard
         with service().load.turn():
             asked = _next(visit, wizard)
             if asked is None or stamp(asked) != shown or len(values) != len(asked.toggles):
                 return see("screen", more=1, note="overtaken")
-            return _show_screen(visit, asked, suggested(asked, values))
-    if request.form.get("do") == "skip":
+            if do == "suggest":
+                return _show_screen(visit, asked, suggested(asked, values))
+            return _show_screen(visit, asked, values, "problem_nothing")
+    if do == "skip":
         values = (None,) * len(values)
     store.answer(visit.owner, g.key, lambda wizard: _next(visit, wizard), shown, values)
     return see("screen", **({"more": 1} if "more" in request.form else {}))
@@ -158,7 +162,8 @@ def _show_circle(visit: Visit, circle: str, problem: str = "") -> Any:
         group = any_group(circles, visit.groups, circle, visit.language)
         if group is None:
             return show("missing.html", 404)
-        return show("circle.html", 400 if problem else 200, group=group, problem=problem)
+        place = find_place(visit.groups, group.members)
+        return show("circle.html", 400 if problem else 200, group=group, place=place, problem=problem)
 
 
 def _picture(visit: Visit) -> Portrait | None:
@@ -187,14 +192,17 @@ def _next(visit: Visit, wizard: Wizard) -> Screen | None:
     return wizard.next_screen(items=[item.id for item in visit.items])
 
 
-def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | None = None) -> Any:
+def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | None = None, problem: str = "") -> Any:
     wizard = visit.case.wizard
     progress = wizard.progress()
     return show(
         "screen.html",
+        400 if problem else 200,
+        problem=problem,
         asked=asked,
         heading=readable(asked.text(visit.language), 160),
-        sections=sections(asked, _circles(wizard), visit.language, filled),
+        sections=_in_order(sections(asked, _circles(wizard), visit.language, filled), visit),
+        places=[find_place(visit.groups, toggle.friends) for toggle in asked.toggles],
         stamp=stamp(asked),
         progress=progress,
         right=round(100 * (1 - progress.expected_wrong / progress.cells)),
@@ -202,6 +210,12 @@ def _show_screen(visit: Visit, asked: Screen, filled: Sequence[str | None] | Non
         more="more" in request.values,
         note=request.args.get("note"),
     )
+
+
+def _in_order(shown: Sequence[Section], visit: Visit) -> list[Section]:
+    """Put the rows about items in the order in which the page lists items everywhere."""
+    place = {item.id: k for k, item in enumerate(visit.items)}
+    return [replace(section, rows=tuple(sorted(section.rows, key=lambda row: place.get(row.item, 0)))) for section in shown]
 
 
 def _circles(wizard: Wizard) -> dict[tuple[str, ...], Circle]:

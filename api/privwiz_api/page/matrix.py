@@ -1,18 +1,30 @@
 """The policy as the page shows it: how many of each group see each item, and every cell with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from privwiz.decisions import Decision, DecisionTable
+from privwiz.decisions import STATED, Decision, DecisionTable
 from privwiz.items import ProfileItem
 from privwiz.policy import Policy
 from privwiz_api.page.groups import Group
 from privwiz_api.page.names import named
 from privwiz_api.page.people import reason_text
 
-__all__ = ["Cell", "Count", "ItemChange", "OpenPart", "cells", "changes", "count", "counts", "open_parts"]
+__all__ = [
+    "Cell",
+    "Count",
+    "ItemChange",
+    "OpenPart",
+    "cells",
+    "changes",
+    "count",
+    "counts",
+    "open_parts",
+    "side_effects",
+    "worked_out",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +77,8 @@ class ItemChange:
     item: ProfileItem
     today: int
     after: Count
-    gains: int
-    losses: int
+    gains: tuple[str, ...]
+    losses: tuple[str, ...]
 
 
 def count(policy: Policy, item: str, friends: Sequence[str]) -> Count:
@@ -90,7 +102,7 @@ def cells(policy: Policy, pairs: Sequence[tuple[str, str]], language: str) -> li
     for item, friend in pairs:
         suggestion = policy[item, friend]
         own = suggestion.reason.kind in ("own", "unsure")
-        text = reason_text(suggestion.reason, language)
+        text = reason_text(suggestion, language)
         found.append(Cell(item, label[item], friend, suggestion.decision.value, text, own))
     return sorted(found, key=lambda cell: cell.decision != Decision.ASK)
 
@@ -104,7 +116,7 @@ def open_parts(policy: Policy, items: Sequence[ProfileItem], groups: Sequence[Gr
         for group in groups:
             waiting = tuple(friend for friend in group.members if policy.decisions[row[item.id], column[friend]] == Decision.ASK)
             if waiting:
-                reason = reason_text(policy[item.id, waiting[0]].reason, language)
+                reason = reason_text(policy[item.id, waiting[0]], language, len(waiting))
                 parts.append(OpenPart(item, group, waiting, reason))
     return sorted(parts, key=lambda part: -len(part.friends))
 
@@ -113,8 +125,26 @@ def changes(policy: Policy, before: DecisionTable, items: Sequence[ProfileItem])
     """Compare what is in force with what would be after accepting, item by item."""
     rows = []
     for item in items:
-        today = {friend for friend in policy.friends if before.get((item.id, friend)) == Decision.ALLOW}
-        then = set(policy.allowed(item.id))
-        after = count(policy, item.id, policy.friends)
-        rows.append(ItemChange(item, len(today), after, len(then - today), len(today - then)))
+        today = [friend for friend in policy.friends if before.get((item.id, friend)) == Decision.ALLOW]
+        then = policy.allowed(item.id)
+        gains, losses = sorted(set(then).difference(today)), sorted(set(today).difference(then))
+        rows.append(ItemChange(item, len(today), count(policy, item.id, policy.friends), tuple(gains), tuple(losses)))
     return rows
+
+
+def worked_out(policy: Policy, before: DecisionTable, items: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return the cells (item, friend) of some items that are newly shown though the user said nothing about the very cell."""
+    unsaid = policy.shown & (policy.stated == STATED["nothing"])
+    cells = ((policy.items[j].id, policy.friends[f]) for j, f in np.argwhere(unsaid).tolist())
+    return frozenset(cell for cell in cells if cell[0] in items and before.get(cell) != Decision.ALLOW)
+
+
+def side_effects(
+    before: Policy, after: Policy, items: Sequence[ProfileItem], item: str, friends: Sequence[str]
+) -> tuple[int, int]:
+    """Count the cells of some items that a choice newly shows, and no longer shows, besides those that it is about."""
+    ids = [known.id for known in after.items]
+    counted = np.repeat(np.isin(ids, [known.id for known in items])[:, None], len(after.friends), axis=1)
+    counted[ids.index(item), np.isin(after.friends, friends)] = False
+    newly, no_longer = after.shown & ~before.shown, before.shown & ~after.shown
+    return int((newly & counted).sum()), int((no_longer & counted).sum())

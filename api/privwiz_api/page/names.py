@@ -5,10 +5,13 @@ import unicodedata
 
 from privwiz.items import ProfileItem
 
-__all__ = ["LONGEST_NAME", "initials", "named", "readable"]
+__all__ = ["LONGEST_NAME", "LONGEST_TITLE", "initials", "named", "readable"]
 
 LONGEST_NAME = 60
 """Longer names are cut, with an ellipsis."""
+
+LONGEST_TITLE = 90
+"""As of the name of a circle, which may name two people."""
 
 _UNREADABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"

@@ -4,13 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from privwiz.decisions import Decision
 from privwiz.graphs import EgoNetwork
-from privwiz.reasons import Reason
+from privwiz.policy import Suggestion
 from privwiz.wizard import Wizard
 from privwiz_api.page.groups import Group
-from privwiz_api.page.names import initials, readable
+from privwiz_api.page.names import LONGEST_TITLE, initials, readable
+from privwiz_api.page.texts import tell
 
 __all__ = ["Face", "faces", "own_name", "reason_text"]
+
+_OPEN = dict.fromkeys(("few", "half", "most", "some"), "reason_open") | dict.fromkeys(
+    ("allow", "all", "everybody"), "reason_weak"
+)
+"""Why the wizard still asks after an answer: it leaves open who exactly may see an item, or tells too little of the friend."""
 
 _PHOTO = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=]+")
 
@@ -54,11 +61,17 @@ def faces(wizard: Wizard, groups: Sequence[Group], origins: Sequence[str] = ()) 
     }
 
 
-def reason_text(reason: Reason, language: str) -> str:
-    """Return why a cell is as it is in one sentence, names made readable."""
-    circle = reason.circle and (readable(reason.circle[0]), readable(reason.circle[1]))
-    friends = tuple(readable(name, 30) for name in reason.friends)
-    return replace(reason, friend=readable(reason.friend, 30), circle=circle, friends=friends).text(language)
+def reason_text(cell: Suggestion, language: str, friends: int = 1) -> str:
+    """Return why a cell is as it is, names made readable; also for others of its circle, if there are several ``friends``."""
+    reason = cell.reason
+    circle = reason.circle and (readable(reason.circle[0], LONGEST_TITLE), readable(reason.circle[1], LONGEST_TITLE))
+    near, name = tuple(readable(friend, 30) for friend in reason.friends), readable(reason.friend, 30)
+    sentences = [replace(reason, friend=name, circle=circle, friends=near).text(language)]
+    if reason.item.id != cell.item:
+        sentences.insert(0, tell("reason_like", language, item=readable(reason.item.text(language))))
+    if cell.decision == Decision.ASK and reason.answer in _OPEN:
+        sentences.append(tell(_OPEN[reason.answer], language, number=friends, friend=name))
+    return ("" if language == "zh" else " ").join(sentences)
 
 
 def _photo(values: Sequence[str], origins: Sequence[str]) -> str:

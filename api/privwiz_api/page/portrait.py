@@ -80,8 +80,8 @@ def draw(network: EgoNetwork, circles: Circles, names: tuple[str, ...], tones: t
     level = shown_level(circles)
     arrangement = _arranged.get(circles) or arrange(network, circles.labels[level])
     _arranged[circles] = arrangement
-    shown = shown_circles(circles)
-    reach = arrangement.radii[:, None]
+    radii = arrangement.radii
+    reach = radii[:, None]
     corners = np.concatenate([arrangement.centres - reach, arrangement.centres + reach, np.zeros((2, 2))])
     low, high = corners.min(axis=0) - 1, corners.max(axis=0) + 1
     scale = _SIDE / (high - low).max()
@@ -89,9 +89,11 @@ def draw(network: EgoNetwork, circles: Circles, names: tuple[str, ...], tones: t
     points = _flip(arrangement.positions, low, high, scale)
     centres = _flip(arrangement.centres, low, high, scale)
     member = dict(zip(network.friends, tones, strict=True))
+    at = {circle.id: c for c, circle in enumerate(circles.communities(level))}
+    drawn = [(circle, at[circle.id]) for circle in shown_circles(circles)]
     discs = tuple(
-        Disc(number, member[circle.members[0]], x, y, round(float(radius) * scale))
-        for number, (circle, (x, y), radius) in enumerate(zip(shown, centres.tolist(), arrangement.radii, strict=False), start=1)
+        Disc(number, member[circle.members[0]], int(centres[c, 0]), int(centres[c, 1]), round(float(radii[c]) * scale))
+        for number, (circle, c) in enumerate(drawn, start=1)
     )
     size = (0.27 + 0.2 * np.sqrt(network.degree / max(1, network.degree.max(initial=1)))) * scale
     sizes = np.clip(size, 3, 16).round().astype(int).tolist()

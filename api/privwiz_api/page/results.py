@@ -11,7 +11,7 @@ from privwiz.decisions import Decision
 from privwiz.items import ProfileItem
 from privwiz_api.page import store
 from privwiz_api.page.groups import find_group
-from privwiz_api.page.matrix import cells, changes, count, counts, open_parts
+from privwiz_api.page.matrix import cells, changes, count, counts, open_parts, side_effects, worked_out
 from privwiz_api.page.questions import crowd
 from privwiz_api.page.visits import Visit, back_to, forget_session, page, see, show, visitor
 from privwiz_api.service import service
@@ -29,13 +29,14 @@ def review() -> Any:
     visit: Visit = g.visit
     policy = visit.case.wizard.policy()
     parts = open_parts(policy, visit.items, visit.groups, visit.language)
+    first = parts if "all" in request.args else parts[:_FIRST]
     return show(
         "review.html",
         counts=counts(policy, visit.groups),
         totals={item.id: count(policy, item.id, policy.friends) for item in visit.items},
         waiting=sum(len(part.friends) for part in parts),
-        first=parts[:_FIRST],
-        rest=sum(len(part.friends) for part in parts[_FIRST:]),
+        first=first,
+        parts=len(parts),
         screens=visit.case.wizard.progress().screens,
     )
 
@@ -108,11 +109,16 @@ def set_cells() -> Any:
     items = [known.id for known in visit.items if known.id == item]
     with service().load.turn():
         friends = _whom(visit, item, kind, who) if items else ()
+        before = visit.case.wizard.policy()
     if decision not in CELL_CHOICES or not friends:
         return show("missing.html", 404)
-    if crowd(friends) == seen:
-        store.label(visit.owner, f"{g.key}.{hashlib.sha256(said.encode()).hexdigest()[:16]}", item, friends, decision)
-    return back_to("review")
+    if crowd(friends) != seen:
+        return back_to("review")
+    store.label(visit.owner, f"{g.key}.{hashlib.sha256(said.encode()).hexdigest()[:16]}", item, friends, decision)
+    after = store.read(visit.owner)
+    with service().load.turn():
+        newly, no_longer = side_effects(before, after.wizard.policy(), visit.items, item, friends)
+    return back_to("review", f"{newly}-{no_longer}" if newly or no_longer else "")
 
 
 @page.get("/accept")
@@ -128,7 +134,7 @@ def accept() -> Any:
     """Put the policy in force."""
     visit: Visit = g.visit
     version, items = visit.read_seen(request.form.get("version", ""))
-    store.accept(visit.owner, g.key, version, items)
+    store.accept(visit.owner, g.key, version, items, own_only="own_only" in request.form)
     return see("done")
 
 
@@ -231,5 +237,7 @@ def _read_choice(text: str) -> tuple[str, str, str, str, str]:
 
 
 def _summary(visit: Visit) -> dict[str, Any]:
-    rows = changes(visit.case.wizard.policy(), visit.case.settings or {}, visit.items)
-    return {"rows": rows, "open": sum(row.after.undecided for row in rows), "note": request.args.get("note")}
+    policy, before = visit.case.wizard.policy(), visit.case.settings or {}
+    rows = changes(policy, before, visit.items)
+    guessed = len(worked_out(policy, before, {item.id for item in visit.items})) if before else 0
+    return {"rows": rows, "open": sum(row.after.undecided for row in rows), "guessed": guessed, "note": request.args.get("note")}

@@ -14,6 +14,7 @@ from privwiz.wizard import Wizard
 from privwiz_api.changes import Change, Request, Result, corrected, digest, heard, put_in_force, settled, taken_back
 from privwiz_api.documents import pack
 from privwiz_api.page.cases import Case, Owner
+from privwiz_api.page.matrix import worked_out
 from privwiz_api.page.questions import stamp
 from privwiz_api.problems import Problem
 from privwiz_api.routes.users import erase as erase_user
@@ -93,8 +94,10 @@ def undo(owner: Owner, key: str, version: str) -> None:
     _say(owner, key, "answers.undo", version, lambda wizard: (Entry("undo"),) if wizard.undo() else (), version)
 
 
-def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
+def accept(owner: Owner, key: str, version: str, items: Iterable[str], *, own_only: bool = False) -> None:
     """Put suggestions about some items in force for all friends, if they are still those that the user saw.
+
+    With ``own_only`` nothing is newly shown to anybody but what the user said of the very cell; the others stay as they are.
 
     Raises
     ------
@@ -105,10 +108,11 @@ def accept(owner: Owner, key: str, version: str, items: Iterable[str]) -> None:
 
     def plan(state: State | None) -> Change:
         state = _still(state, version)
-        chosen = {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted}
+        left_out = worked_out(state.policy, state.in_force, wanted) if own_only else ()
+        chosen = {cell: said for cell, said in state.policy.table().items() if cell[0] in wanted and cell not in left_out}
         return put_in_force(state, "accept", chosen, _looked_at(state))
 
-    _make(owner, key, "policy.accept", f"{version} {wanted}", plan)
+    _make(owner, key, "policy.accept", f"{version} {wanted} {own_only}", plan)
 
 
 def settle(owner: Owner, key: str, version: str, friend: str, decisions: Mapping[str, Decision]) -> None:

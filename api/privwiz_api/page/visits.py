@@ -4,14 +4,15 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -62,6 +63,8 @@ _LANGUAGE_SECONDS = 31_536_000
 _STATIC = Path(__file__).parent / "static"
 _COMPRESSED = ("text/html", "text/css", "text/javascript", "image/svg+xml")
 
+_ALSO = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
+
 P = ParamSpec("P")
 
 page = Blueprint("page", __name__, url_prefix="/wizard", template_folder="templates", static_folder="static")
@@ -100,6 +103,11 @@ class Visit:
     def faces(self) -> dict[str, Face]:
         """The user's friends."""
         return dict(faces(self.case.wizard, self.groups, service().settings.photo_origins))
+
+    def front(self, title: str, friends: Sequence[str], most: int) -> list[str]:
+        """Return the friends whose faces stand for all of a group: those whom its title names, then others."""
+        found = {friend: title.find(self.faces[friend].name) for friend in friends}
+        return sorted(friends, key=lambda friend: (found[friend] < 0, found[friend]))[:most]
 
     @cached_property
     def items(self) -> tuple[ProfileItem, ...]:
@@ -198,6 +206,7 @@ def show(template: str, status: int = 200, **data: Any) -> Response:
         "visit": visit,
         "asset": _asset,
         "crowd": crowd,
+        "also": [int(number) for number in also.groups()] if (also := _ALSO.fullmatch(request.args.get("also", ""))) else None,
         "other_language": _other_language(),
     }
     return make_response(render_template(template, **known, **data), status)
@@ -208,11 +217,17 @@ def see(endpoint: str, **values: Any) -> AnyResponse:
     return redirect(url_for(f"page.{endpoint}", **values), 303)
 
 
-def back_to(endpoint: str) -> AnyResponse:
-    """Send the browser to where its form wants to go back to, if that is a page of the wizard; else to this one."""
+def back_to(endpoint: str, also: str = "") -> AnyResponse:
+    """Send the browser to where its form wants to go back to, if that is a page of the wizard; else to this one.
+
+    ``also`` says there how many other settings changed: those newly shown, a dash, those no longer shown.
+    """
     wanted = request.form.get("back", "")
     inside = wanted.startswith(url_for("page.start")) and wanted.isprintable() and "\\" not in wanted
-    return redirect(wanted, 303) if inside else see(endpoint)
+    address = urlsplit(wanted if inside else url_for(f"page.{endpoint}"))
+    query = [(key, value) for key, value in parse_qsl(address.query, keep_blank_values=True) if key != "also"]
+    told = urlencode([*query, ("also", also)] if also else query)
+    return redirect(f"{address.path}?{told}" if told else address.path, 303)
 
 
 def keep_session(
@@ -298,7 +313,7 @@ def _language() -> str:
 def _other_language() -> str:
     """Return the address of this page in the other language."""
     other = LANGUAGES[_language() == LANGUAGES[0]]
-    kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note"}]
+    kept = [(key, value) for key, value in request.args.items(multi=True) if key not in {"lang", "token", "note", "also"}]
     path = request.path if request.method == "GET" else url_for("page.start")
     return f"{path}?{urlencode([*kept, ('lang', other)])}"
 
