@@ -39,7 +39,7 @@ from privwiz.tables import read_table, write_table
 from privwiz.workers import Work, run_tasks
 
 ANSWERS = 60
-CHUNK = 10
+CHUNK = 60
 NAMES = ("user", "item", "friend", "decision")
 ITEMS = [item.id for item in CATALOGUE]
 LABELLING = Labelling(CATALOGUE, Prior.default())

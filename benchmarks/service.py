@@ -365,7 +365,7 @@ def main() -> None:
             print(f"new friend,  {FRIENDS:5} friends: {new_friends(ours.user('u0'), FRIENDS, 150).row('new friend')}")
             large = ours.user("large")
             large.put_network(people(2000))
-            print(f"new friend,   2000 friends: {new_friends(large, 2000, 40).row('new friend')}")
+            print(f"new friend,   2000 friends: {new_friends(large, 2000, 150).row('new friend')}")
         many_users(folder, 8183, (1000, arguments.users))
 
 

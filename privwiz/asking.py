@@ -10,7 +10,7 @@ from privwiz.answers import AUDIENCE_CUTS, AUDIENCE_SHARES, CELL_CHOICES, CIRCLE
 from privwiz.belief import Belief
 from privwiz.choice import Gains, Outlook, likeliest_answer
 from privwiz.decisions import threshold
-from privwiz.posterior import PROBIT_VARIANCE, Posterior, predict
+from privwiz.posterior import LEAST_VARIANCE, PROBIT_VARIANCE, Posterior, posterior_mean, prior_variance, project
 from privwiz.screens import MAX_TOGGLES, Proposal, Screen, Toggle, circle_phrase, fresh_cells, propose
 
 __all__ = ["LEAST_GAIN", "STRATEGIES", "Strategy", "ask"]
@@ -156,7 +156,10 @@ def _group_toggle(belief: Belief, j: int, row: int) -> Toggle:
     g = row - layout.network.n
     group, item = layout.groups[g], layout.items[j]
     scale = np.sqrt(PROBIT_VARIANCE + layout.spread[row] ** 2)
-    mean, variance = (float(part[j, 0]) for part in predict(layout.model, belief.posterior, np.array([row])))
+    where, which = np.array([row]), np.array([j])
+    mean = float(posterior_mean(layout.model, belief.posterior, where)[j, 0])
+    known = project(layout.model, belief.posterior, where, which)
+    variance = max(float(prior_variance(layout.model, where, which)[0] - np.square(known).sum()), LEAST_VARIANCE)
     share = float(ndtr(mean / np.sqrt(scale**2 + variance)))
     circle = layout.circles[g] if g < len(layout.circles) else None
     levels, cuts = (AUDIENCE_SHARES, AUDIENCE_CUTS) if circle is None else (CIRCLE_SHARES, CIRCLE_CUTS)

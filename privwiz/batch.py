@@ -1,6 +1,5 @@
 """Policies of many users at once: from tables to tables, on all processors of one machine, and on again after a crash."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from privwiz.batch_report import SHOWN, ChunkReport, batch_report
 from privwiz.case import Labelled, Labelling, Outcome, judge_case, label_case
 from privwiz.decisions import DECIDED
 from privwiz.errors import DataError, PrivwizError
-from privwiz.files import FilePath, source_name, unfinished_folder, writing
+from privwiz.files import FilePath, locked, source_name, unfinished_folder, writing
 from privwiz.graphs import EgoNetwork, build_ego_network
 from privwiz.network_store import NetworkStore, Said
 from privwiz.pieces import read_pieces
@@ -244,7 +243,7 @@ def _claim(out: Path, plan: dict[str, Any], *, resume: bool) -> tuple[Path, IO[s
         raise DataError(f"there is no unfinished run in {folder}; leave --resume out", source=source)
     folder.mkdir(exist_ok=True)
     with ExitStack() as unless_claimed:
-        lock = unless_claimed.enter_context(_locked(folder, source))
+        lock = unless_claimed.enter_context(locked(folder / _LOCK, source))
         begun = (folder / _RESULT).exists()
         if not begun:  # Either the result is out already, or there was none yet: nothing is lost.
             _clear(folder, whole=out.exists())
@@ -258,21 +257,6 @@ def _claim(out: Path, plan: dict[str, Any], *, resume: bool) -> tuple[Path, IO[s
             (folder / _RESULT).mkdir()
         unless_claimed.pop_all()
     return folder, lock
-
-
-def _locked(folder: Path, source: str) -> IO[str]:
-    """Keep other processes out of a folder, until what is returned is closed or this one dies."""
-    path = folder / _LOCK
-    lock = path.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mine = os.path.samestat(path.stat(), os.fstat(lock.fileno()))
-    except (BlockingIOError, FileNotFoundError):
-        mine = False
-    if not mine:  # Or whoever had it has deleted it, being done.
-        lock.close()
-        raise DataError(f"another process is at work in {folder}; let it end", source=source)
-    return lock
 
 
 def _check_plan(folder: Path, plan: dict[str, Any], source: str, *, resume: bool) -> None:
@@ -348,7 +332,7 @@ def _choose(
         return store.newly_tied(), []
     if given.users is None or isinstance(given.users, int):
         answering = store.answering()
-        if not len(answering):
+        if not len(answering) and earlier is None:
             raise DataError("no answers in it that could be used; add rows, or name users", source=source_name(given.answers))
         if given.users is not None and given.users < len(answering):
             answering = np.sort(np.random.default_rng(seed).choice(answering, given.users, replace=False))

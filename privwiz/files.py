@@ -1,6 +1,7 @@
 """Files: opened, decoded and replaced the same way everywhere, with every failure told as a `DataError`."""
 
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import IO, BinaryIO, TypeAlias
 
 from privwiz.errors import DataError
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_new_folder",
     "check_there",
     "ending",
+    "locked",
     "new_folder",
     "read_lines",
     "read_text",
@@ -183,32 +185,52 @@ def new_folder(path: FilePath) -> Iterator[Path]:
         As `check_new_folder`; if there is another unfinished folder; or where the system refuses to write.
     """
     check_new_folder(path)
-    folder = unfinished_folder(path)
-    if folder.exists() and not (folder / _BEGUN).exists() and any(folder.iterdir()):
-        raise DataError(f"{folder} is in the way; delete that folder", source=os.fspath(path))
+    folder, source = unfinished_folder(path), os.fspath(path)
     try:
-        _delete(folder)
-        folder.mkdir()
-        try:
-            (folder / _BEGUN).touch()
-            yield folder
-            folder.rename(path)
-        except BaseException:
-            _delete(folder)
-            raise
-        (Path(path) / _BEGUN).unlink()
+        if folder.exists() and not (folder.is_dir() and ((folder / _BEGUN).exists() or not any(folder.iterdir()))):
+            raise DataError(f"{folder} is in the way; delete that folder", source=source)
+        folder.mkdir(exist_ok=True)
+        with locked(folder / _BEGUN, source):
+            try:
+                _empty(folder)
+                yield folder
+                folder.rename(path)
+            except BaseException:
+                _empty(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            (Path(path) / _BEGUN).unlink()
     except OSError as error:
-        raise DataError(f"{error.strerror or error}; mend it and run again", source=os.fspath(path)) from None
+        raise DataError(f"{error.strerror or error}; mend it and run again", source=source) from None
 
 
-def _delete(folder: Path) -> None:
-    """Delete what `new_folder` began; what tells it from others goes last, lest a killed process leave a folder of nobody's."""
-    for path in folder.iterdir() if folder.exists() else ():
+def _empty(folder: Path) -> None:
+    """Delete what `new_folder` began, but what tells it from others: a killed process is not to leave a folder of nobody's."""
+    for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif path.name != _BEGUN:
             path.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+
+
+def locked(path: Path, source: str) -> IO[str]:
+    """Keep other processes out of a folder by a file in it, until what is returned is closed or this process dies.
+
+    Raises
+    ------
+    DataError
+        If another process has it.
+    """
+    lock = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mine = os.path.samestat(path.stat(), os.fstat(lock.fileno()))
+    except (BlockingIOError, FileNotFoundError):
+        mine = False
+    if not mine:  # Or whoever had it has deleted it, being done.
+        lock.close()
+        raise DataError(f"another process is at work in {path.parent}; let it end", source=source)
+    return lock
 
 
 def _resolved(path: FilePath) -> Path:

@@ -13,6 +13,7 @@ from privwiz.tables import iter_parquet, iter_tables, pyarrow, stored_texts
 __all__ = ["Piece", "parquet_files", "read_pieces"]
 
 _ROWS = 1 << 20
+_IDS = ("source", "target", "user", "friend")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -123,4 +124,4 @@ def _as_text(column: Any, name: str, source: str) -> Any:
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_integer(column.type):
         return column.cast(pa.string()).fill_null("")
-    return pa.array(stored_texts(column, name, source, exact=True), pa.string())
+    return pa.array(stored_texts(column, name, source, exact=name in _IDS), pa.string())

@@ -19,6 +19,8 @@ from scipy.linalg.lapack import dpotrf, dpotrs  # cho_factor and cho_solve take 
 from scipy.special import expit, ndtr, ndtri
 
 __all__ = [
+    "LEAST_VARIANCE",
+    "PROBIT_VARIANCE",
     "LatentModel",
     "Observations",
     "Posterior",
@@ -43,6 +45,9 @@ PROBIT_VARIANCE = 2.56
 
 LOGISTIC_GAUSSIAN = np.pi / 8
 """MacKay, "The evidence framework applied to classification networks", Neural Computation 4(5), 1992, eq. 10."""
+
+LEAST_VARIANCE = 1e-6
+"""No posterior variance is less: rounding could make it negative."""
 
 _TOLERANCE = 1e-3
 _MOST_STEPS = 50
@@ -306,7 +311,7 @@ def predict(model: LatentModel, posterior: Posterior, rows: Ints) -> tuple[Float
             known = precision[np.ix_(mine, mine)] @ specific
             known += 2 * (of_shared[mine] + of_trust[mine, None] * prior_mean[item])
             variance[item] -= np.einsum("ki,ki->i", specific, known)
-    return posterior_mean(model, posterior, rows), np.maximum(variance, 1e-6)
+    return posterior_mean(model, posterior, rows), np.maximum(variance, LEAST_VARIANCE)
 
 
 def probability(mean: Floats, variance: Floats) -> Floats:

@@ -258,6 +258,24 @@ def test_only_who_changed_is_labelled_again(town, tmp_path):
     assert cells(wednesday.folder) == []
 
 
+def test_who_has_withdrawn_everything_is_labelled_without_it(town, tmp_path):
+    """Where no answer at all is left, the users of the earlier run get policies that rest on none."""
+    monday = label_many(tables(town), tmp_path / "monday", labelling())
+    write_answers(tmp_path / "answers.parquet", [])
+    given = tables(town, answers=tmp_path / "answers.parquet", since=tmp_path / "monday")
+    tuesday = label_many(given, tmp_path / "tuesday", labelling())
+    assert tuesday.report.outcomes == {"labelled": monday.report.outcomes["labelled"], "failed": 0}
+    assert {row["answers"] for row in pq.read_table(tuesday.folder / "users").to_pylist()} == {0}
+
+
+def test_large_numbers_in_profiles_are_no_ids(town, tmp_path):
+    """A number too large to be exact is refused where it names somebody, and is a value like any other in a profile."""
+    people = read_table(town / "profiles.parquet", ("user",))["user"][:2]
+    pq.write_table(pa.table({"user": people, "field": ["salary"] * 2, "value": [2.0**60] * 2}), tmp_path / "profiles.parquet")
+    given = tables(town, profiles=tmp_path / "profiles.parquet")
+    assert label_many(given, tmp_path / "out", labelling()).report.outcomes["labelled"] > 0
+
+
 def test_who_failed_is_not_taken_for_unchanged(town, tmp_path):
     """A user who could not be labelled fails in every later run until it can be, however little has changed."""
     answers = list(read_table(town / "answers.parquet", ("user", "item", "friend", "decision")).rows())

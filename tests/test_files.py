@@ -54,8 +54,23 @@ def test_what_a_killed_process_left_is_deleted_and_nothing_else(tmp_path):
     assert (kept / "mine").exists()
 
 
+def test_two_never_fill_one_folder(tmp_path):
+    """Whoever comes while another fills a folder of this name is turned away, and takes nothing from the first."""
+    with new_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("1", "utf-8")
+        with (
+            pytest.raises(DataError, match=r"another process is at work in .*unfinished; let it end"),
+            new_folder(tmp_path / "out"),
+        ):
+            pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
 def test_a_new_folder_is_told_in_one_line_where_it_cannot_be(tmp_path):
-    """A name that is taken and a directory that is missing are told with the way out."""
+    """A name that is taken, a file in the way and a directory that is missing are told with the way out."""
+    unfinished_folder(tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file\.unfinished is in the way; delete that folder"), new_folder(tmp_path / "file"):
+        pass
     with pytest.raises(DataError, match="is there already; name a folder that is not"), new_folder(tmp_path):
         pass
     with pytest.raises(DataError, match="its directory does not exist; create it first"), new_folder(tmp_path / "a" / "b"):

@@ -158,7 +158,7 @@ def _write_rows(
         for done, user in enumerate(_read_users(connection, tenant, named), 1):
             friends = () if user.stored is None else user.stored.network.friends
             cells = as_cells(user.log, items, friends)
-            if user.stored is not None:
+            if user.stored is not None and friends:
                 edges.add(*_ties(user.stored, user.id))
                 profiles.add(*_values(user.stored, user.id))
             said = cells.decisions.items()
@@ -255,7 +255,7 @@ def _judge(folder: Path, path: Path, store: NetworkStore, named: Sequence[str] |
     write_table(folder / "partial.csv", {"user": [user for user, _ in partial], "reason": [reason for _, reason in partial]})
     return Dump(
         len(whole),
-        len({user for user, _ in partial}),
+        len({user for user, reason in partial if reason != STRANGER}),
         Counter(reason for _, reason in partial),
         sum(found["gone"].to_pylist()),
         sum(found["accepted"].to_pylist()),

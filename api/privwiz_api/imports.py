@@ -251,6 +251,7 @@ class _Loader:
 
     def _load(self, user: str, decisions: Decisions) -> tuple[str, str]:
         tenant = self.job.caller.tenant
+        UserPath.model_validate({"user": user})
         person = self.store.people.number(user)
         if person < 0:
             raise DataError("is not in the graph; give the tables that the run was made from")
@@ -283,7 +284,6 @@ class _There(Exception):
 
 def _made(states: States, tenant: str, user: str, network: EgoNetwork, log: Sequence[Entry], decisions: Decisions) -> Change:
     """Make a user as its backend would; raises `DataError` where the service would not suggest what the run says."""
-    UserPath.model_validate({"user": user})
     document = Network.model_validate(document_of(network)).model_dump(mode="json")
     change = networked(states, tenant, user, None, document)
     assert change.after is not None
@@ -299,10 +299,10 @@ def _made(states: States, tenant: str, user: str, network: EgoNetwork, log: Sequ
 def _differs(state: State, network: EgoNetwork, log: Sequence[Entry]) -> list[str]:
     """Say in what the user whom the service has is another than that of the tables."""
     stored = None if state.stored is None else state.stored.network
-    mine = as_cells(state.log, state.items, () if stored is None else stored.friends).decisions
-    theirs = as_cells(log, state.items, network.friends).decisions
+    mine = as_cells(state.log, state.items, () if stored is None else stored.friends)
+    other_answers = mine.groups or mine.decisions != as_cells(log, state.items, network.friends).decisions
     other_network = stored is None or network_fingerprint(stored) != network_fingerprint(network)
-    return [*(["another network"] if other_network else []), *(["other answers"] if mine != theirs else [])]
+    return [*(["another network"] if other_network else []), *(["other answers"] if other_answers else [])]
 
 
 def _with_status(folder: Path, status: str) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from privwiz.answers import CELL_CHOICES, CIRCLE_SHARES, Entry
+from privwiz.belief import Layout
 from privwiz.screens import Screen, Toggle
 from privwiz_api.problems import Problem
 from privwiz_api.signing import Signer
@@ -18,14 +19,14 @@ def next_screens(
     """Return the next screens: each as if those before it were left without an answer."""
     assert state.wizard is not None
     with state.lock:
-        rows = _rows(state)
+        layout = state.wizard.belief().layout
         wizard = state.wizard.fork()
         screens = []
         for _ in range(count):
             screen = wizard.next_screen(kinds, items)
             if screen is None:
                 break
-            screens.append(_write(state, signer, screen, rows))
+            screens.append(_write(state, signer, screen, layout))
             if count > 1:
                 wizard.skip(screen)
     return screens
@@ -61,9 +62,9 @@ def answered(state: State, signer: Signer, screen: str, values: list[str | float
     return wizard.log[-1]
 
 
-def _write(state: State, signer: Signer, screen: Screen, rows: dict[tuple[str, ...], int]) -> dict[str, Any]:
+def _write(state: State, signer: Signer, screen: Screen, layout: Layout) -> dict[str, Any]:
     position = {item.id: j for j, item in enumerate(state.items)}
-    cells = [[position[toggle.item], rows[toggle.friends]] for toggle in screen.toggles]
+    cells = [[position[toggle.item], _row(layout, toggle.friends)] for toggle in screen.toggles]
     return {
         "id": signer.sign([state.version.etag, screen.kind, cells], _purpose(state)),
         "kind": screen.kind,
@@ -84,13 +85,10 @@ def _write(state: State, signer: Signer, screen: Screen, rows: dict[tuple[str, .
     }
 
 
-def _rows(state: State) -> dict[tuple[str, ...], int]:
-    """Who a toggle is about -> the row of the model: a friend's, or a group's after all friends'."""
-    assert state.wizard is not None
-    layout = state.wizard.belief().layout
-    friends = layout.network.friends
-    rows = {tuple(friends[i] for i in group): len(friends) + g for g, group in enumerate(layout.groups)}
-    return rows | {(friend,): i for i, friend in enumerate(friends)}
+def _row(layout: Layout, friends: tuple[str, ...]) -> int:
+    """Return the row of the model that is about these: a friend's, or a group's after all friends'."""
+    members = layout.network.positions(friends)
+    return members[0] if len(members) == 1 else layout.network.n + layout.groups.index(members)
 
 
 def _purpose(state: State) -> str:

@@ -143,7 +143,7 @@ class State:
         assert self.wizard is not None, "who has no network has no policy"
         with self.lock:
             policy = self.wizard.policy()
-            _ = policy.decisions
+            _ = policy.numbers
             return policy
 
     @cached_property

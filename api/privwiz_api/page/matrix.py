@@ -143,6 +143,8 @@ def side_effects(
     before: Policy, after: Policy, items: Sequence[ProfileItem], item: str, friends: Sequence[str]
 ) -> tuple[int, int]:
     """Count the cells of some items that a choice newly shows, and no longer shows, besides those that it is about."""
+    if (before.friends, before.items) != (after.friends, after.items):
+        return 0, 0  # The network or the catalogue has changed meanwhile: there is nothing to compare.
     ids = [known.id for known in after.items]
     counted = np.repeat(np.isin(ids, [known.id for known in items])[:, None], len(after.friends), axis=1)
     counted[ids.index(item), np.isin(after.friends, friends)] = False

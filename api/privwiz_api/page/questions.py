@@ -39,10 +39,8 @@ class Row:
         Id of the item.
     label : str
         What it is about where the section does not say it: the item, or a circle.
-    people : tuple of str
-        Friends whose faces the row shows; empty where the section shows them.
     size : int
-        Of the group, if the row is about one.
+        Of the group, if the row is about one; 0 where the section says who they are.
     question : str
         The whole question, for those who hear it.
     choices : tuple of Choice
@@ -56,7 +54,6 @@ class Row:
     number: int
     item: str
     label: str
-    people: tuple[str, ...]
     size: int
     question: str
     choices: tuple[Choice, ...]
@@ -71,8 +68,6 @@ class Section:
     Parameters
     ----------
     title : str
-    people : tuple of str
-        Friends whose faces it shows.
     size : int
     circle : str
         Id of the circle that it is about, if it is one that the user can correct.
@@ -80,7 +75,6 @@ class Section:
     """
 
     title: str
-    people: tuple[str, ...]
     size: int
     circle: str
     rows: tuple[Row, ...]
@@ -110,7 +104,7 @@ def sections(
         What each toggle is set to so far; what is preset unless given.
     """
     if screen.kind == "audience":
-        return (Section("", (), 0, "", tuple(_row(k, toggle, language, filled) for k, toggle in enumerate(screen.toggles))),)
+        return (Section("", 0, "", tuple(_row(k, toggle, language, filled) for k, toggle in enumerate(screen.toggles))),)
     found: dict[tuple[str, ...], list[Row]] = {}
     titles: dict[tuple[str, ...], str] = {}
     for k, toggle in enumerate(screen.toggles):
@@ -121,8 +115,7 @@ def sections(
             row = _about_circle(row, toggle, circles, language)
         found.setdefault(key, []).append(row)
     return tuple(
-        Section(titles[friends], friends[:FACES], len(friends), _correctable(circles.get(friends)), tuple(rows))
-        for friends, rows in found.items()
+        Section(titles[friends], len(friends), _correctable(circles.get(friends)), tuple(rows)) for friends, rows in found.items()
     )
 
 
@@ -165,12 +158,12 @@ def _row(number: int, toggle: Toggle, language: str, filled: Sequence[str | None
         Choice(value, f"{vocabulary}_{value}", value == chosen, value == toggle.likeliest) for value in (*_values(toggle), UNSURE)
     )
     question, suggestion = readable(toggle.text(language), 200), f"{vocabulary}_{toggle.likeliest}"
-    return Row(number, toggle.item, named(toggle.profile_item, language), (), 0, question, choices, suggestion, sure)
+    return Row(number, toggle.item, named(toggle.profile_item, language), 0, question, choices, suggestion, sure)
 
 
 def _about_circle(row: Row, toggle: Toggle, circles: Mapping[tuple[str, ...], Circle], language: str) -> Row:
-    label, people = _who(toggle, circles, language), toggle.friends[:FACES]
-    return Row(row.number, "", label, people, len(toggle.friends), row.question, row.choices, row.suggestion, row.sure)
+    label = _who(toggle, circles, language)
+    return Row(row.number, "", label, len(toggle.friends), row.question, row.choices, row.suggestion, row.sure)
 
 
 def _who(toggle: Toggle, circles: Mapping[tuple[str, ...], Circle], language: str) -> str:

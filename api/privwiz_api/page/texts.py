@@ -253,7 +253,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "state_allow": ("Shown", "可见"),
     "state_deny": ("Hidden", "不可见"),
     "state_ask": ("Hidden until you decide", "等您决定，暂不可见"),
-    "reason_like": ("You treat this much like your {item}.", "您对这一项的设定与{item}相近。"),
+    "reason_like": ("This goes by what you said about your {item}.", "这是根据您对{item}的回答推断的。"),
     "reason_weak": ("That is not enough yet to be sure.", "但这还不足以确定。"),
     "reason_open_one": ("It is not clear yet whether {friend} is among them.", "还不清楚{friend}是否在其中。"),
     "reason_open": ("It is not clear yet which of these are among them.", "还不清楚其中包括哪些人。"),
