@@ -165,7 +165,7 @@ def test_the_keyboard_alone_is_enough(browse, site):
     page.keyboard.press("Enter")
     expect(page.locator(".progress-text strong")).to_have_text("Screen 2 of at most 4")
     expect(tab.heading).to_be_focused()
-    reach(".aside a")
+    reach(".progress-text a")
     page.keyboard.press("Enter")
     expect(tab.heading).to_be_focused()
     reach(".seg")

@@ -210,8 +210,8 @@ def test_counts_add_up_and_open_parts_come_first(wizard):
         ),
         (
             *("deny", "email", "few", 1),
-            "You treat this much like your phone number. You said few of your friends may see your phone number.",
-            "您对这一项的设定与电话号码相近。您说过只有少数好友可以看到您的电话号码。",
+            "This goes by what you said about your phone number. You said few of your friends may see your phone number.",
+            "这是根据您对电话号码的回答推断的。您说过只有少数好友可以看到您的电话号码。",
         ),
         (
             *("ask", "phone", "most", 1),
