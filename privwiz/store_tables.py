@@ -65,8 +65,7 @@ def _answers(store: NetworkStore, first: int, end: int) -> Columns:
 
 
 def _texts(vocabulary: Vocabulary, numbers: Any) -> Any:
-    pa, _ = pyarrow("writing Parquet")
-    return vocabulary.texts.take(pa.array(np.ascontiguousarray(numbers)))
+    return vocabulary.taken(np.ascontiguousarray(numbers))
 
 
 _TABLES: Mapping[str, Callable[[NetworkStore, int, int], Columns]] = {

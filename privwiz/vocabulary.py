@@ -53,15 +53,16 @@ class Vocabulary:
 
     def some(self, numbers: npt.NDArray[np.integer]) -> list[str]:
         """Return the texts of some numbers; ``""`` for -1."""
+        texts: list[str] = self.taken(numbers).to_pylist()
+        return texts
+
+    def taken(self, numbers: npt.NDArray[np.integer]) -> Any:
+        """Return the same as an Arrow array."""
         pa, _ = pyarrow("labelling many users")
         nothing = numbers < 0
-        found = (
-            self.texts.take(pa.array(numbers, mask=nothing)).fill_null("")
-            if nothing.any()
-            else self.texts.take(pa.array(numbers))
-        )
-        texts: list[str] = found.to_pylist()
-        return texts
+        if nothing.any():
+            return self.texts.take(pa.array(numbers, mask=nothing)).fill_null("")
+        return self.texts.take(pa.array(numbers))
 
     def save(self, path: Path) -> None:
         """Write to a file that `open` maps."""

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privwiz.case import network_fingerprint
@@ -55,6 +55,7 @@ said = st.tuples(
 
 
 @given(st.lists(ties, min_size=1), st.lists(values), st.lists(said))
+@example([("ann", "bo", "")], [], [("ann", "phone", "dee", "deny"), ("bo", "phone", "dee", "allow")])
 def test_what_is_written_out_makes_the_same_store(tmp_path_factory, edges, profiles, answers):
     """A store of the written tables has the same people, ego networks and answers; its own tables are the same files."""
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
