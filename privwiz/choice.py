@@ -203,7 +203,6 @@ class Outlook:
             total = variance + own_noise
             best = int(np.argmax(np.square(cross) @ urgency / total))
             one = left[best : best + 1]
-            # Not by BLAS: for so few rows some of its kernels look at what lies behind them, and report that as invalid.
             covariance = self._covariance(left, one)[:, 0] - np.einsum("kl,k->l", loadings, loadings[:, best])
             loading = (covariance / np.sqrt(total[best])).astype(np.float32)
             chosen.append(int(one[0]))

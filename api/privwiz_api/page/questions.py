@@ -13,9 +13,6 @@ from privwiz_api.page.names import named, readable
 
 __all__ = ["Choice", "Row", "Section", "crowd", "preset", "read_values", "sections", "stamp", "suggested"]
 
-FACES = 5
-"""So many faces stand for a circle."""
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
