@@ -22,6 +22,8 @@ unexport VIRTUAL_ENV
 export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+# One thread of linear algebra for each process: more make the small matrices of one user several times slower.
+export OMP_NUM_THREADS := 1
 
 .DELETE_ON_ERROR:
 .PHONY: help run ask extras test test-lowest lint audit format types docs screenshots bench bench-labels bench-federated bench-service bench-spark lock wheels clean

@@ -13,6 +13,7 @@ from io import TextIOWrapper
 from typing import Any
 
 import click
+from threadpoolctl import threadpool_limits
 
 from privwiz.commands.ask import ask
 from privwiz.commands.circles import circles
@@ -80,6 +81,7 @@ def main() -> None:
     Try it on the sample network:
       privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada
     """
+    click.get_current_context().with_resource(threadpool_limits(1))
 
 
 for _command in (ask, label, suggest, evaluate, train, circles, show, diff, export, simulate, party, completion):

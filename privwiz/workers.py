@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeAlias
 
+from threadpoolctl import threadpool_limits
+
 from privwiz.errors import DataError, PrivwizError
 
 __all__ = ["Work", "run_tasks"]
@@ -39,7 +41,7 @@ def run_tasks(start: Callable[[], Work], tasks: Iterable[int], workers: int) -> 
         Called once in each process, to which it is pickled; returns what does the tasks.
     tasks : iterable of int
     workers : int
-        Number of processes; with 1 the tasks are done in this one.
+        Number of processes, each with one thread of linear algebra; with 1 the tasks are done in this one.
 
     Raises
     ------
@@ -89,7 +91,8 @@ def _alone(start: Callable[[], Work], tasks: Iterable[int]) -> Iterator[Any]:
     work = start()
     for task in tasks:
         try:
-            result = work(task)
+            with threadpool_limits(1):
+                result = work(task)
         except OSError as error:
             raise DataError(error.strerror or str(error)) from None
         yield result

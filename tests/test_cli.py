@@ -12,8 +12,10 @@ from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from privwiz import Policy, Wizard, read_ego_network
 from privwiz.asking import STRATEGIES
@@ -82,6 +84,14 @@ def test_every_command_has_a_short_help():
     for name, command in main.commands.items():
         assert command.short_help.endswith(".")
         assert f"  {name} " in overview
+
+
+def test_commands_use_one_thread_of_linear_algebra(monkeypatch):
+    """More threads make the matrices of one user several times slower."""
+    report = click.command("threads")(lambda: click.echo({library["num_threads"] for library in threadpool_info()}))
+    monkeypatch.setitem(main.commands, "threads", report)
+    with threadpool_limits(2):
+        assert run("threads") == "{1}\n"
 
 
 def test_a_table_through_pipes():

@@ -4,6 +4,7 @@ import signal
 from functools import partial
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from privwiz.errors import DataError
 from privwiz.workers import run_tasks
@@ -21,6 +22,22 @@ def test_a_fault_is_told_by_its_name(capfd):
     with pytest.raises(DataError, match=r"^a fault of privwiz, please report it: KeyError: 3$"):
         list(run_tasks(partial(getattr, {}, "__getitem__"), [3], 2))
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_process_has_one_thread_of_linear_algebra(workers):
+    """More threads make small matrices several times slower; whoever runs the tasks keeps as many as before."""
+    with threadpool_limits(2):
+        before = threads()
+        assert list(run_tasks(partial(partial, threads), [0], workers)) == [[1] * len(before)]
+        assert threads() == before == [2] * len(before)
+
+
+def threads(task=0):
+    """Return how many threads each library of linear algebra has in this process."""
+    import privwiz.posterior  # noqa: F401 - loads them
+
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
 def killing(mark):
