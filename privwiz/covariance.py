@@ -63,9 +63,11 @@ def neighbourhood_kernel(network: EgoNetwork, rows: Ints | None = None) -> Float
     """
     n = network.n
     own: Any = sparse.csr_array((np.ones(len(network.indices), np.float32), network.indices, network.indptr), shape=(n, n))
-    own += sparse.eye_array(n, dtype=np.float32, format="csr")
     if n < _SPARSE_FROM:
         own = own.toarray()
+        np.fill_diagonal(own, 1)
+    else:
+        own += sparse.eye_array(n, dtype=np.float32, format="csr")
     common = (own if rows is None else own[rows]) @ own
     if n >= _SPARSE_FROM:
         common = common.toarray()
@@ -145,14 +147,14 @@ class LatentPrior:
         A few rows cost a small part of the whole. The same rows always give the same bits; in other company a row may differ in
         the last one.
         """
-        scales, n = self.scales, self.network.n
-        left = self.members if rows is None else self.members[rows]
-        alike = (left @ self.factor @ self.factor.T).toarray()
-        if rows is not None and (rows < n).all():
-            alike += scales.neighbourhood * neighbourhood_kernel(self.network, rows)
+        scales, left = self.scales, self.members if rows is None else self.members[rows]
+        if rows is not None and (rows < self.network.n).all():
+            near, factor, design = neighbourhood_kernel(self.network, rows), self.factor[rows], self.design[rows]
         else:
-            alike += scales.neighbourhood * (left @ self._neighbourhood)
-        linear = ((left @ self.design) @ self.spread.T).astype(np.float32)
+            near, factor, design = left @ self._neighbourhood, left @ self.factor, left @ self.design
+        alike = np.ascontiguousarray((self.factor @ factor.toarray().T).T)
+        alike += scales.neighbourhood * near
+        linear = (design @ self.spread.T).astype(np.float32)
         alone = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr)), left.indices
 
         def compose(level: float, alike_scale: float, linear_scale: float, independent: float) -> Floats:

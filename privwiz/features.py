@@ -188,8 +188,7 @@ def _strength(network: EgoNetwork) -> dict[str, Floats]:
 
 
 def _circle(network: EgoNetwork, label: Ints) -> dict[str, Floats]:
-    tails = _tails(network)
-    inside = np.bincount(tails[label[tails] == label[network.indices]], minlength=network.n)
+    inside = np.bincount(_tails(network), np.repeat(label, network.degree) == label[network.indices], network.n)
     size = np.bincount(label)
     others = size - 1
     density = np.bincount(label, inside) / np.maximum(size * others, 1)
@@ -219,8 +218,8 @@ def _profile(network: EgoNetwork, label: Ints) -> dict[str, Floats]:
     most[(most < 2) | (size < MIN_SIZE)[:, None]] = 0
     modal = count[holder] == most[circle, field]
     has_mode[who[modal], field[modal]] = True
-    agreement = np.zeros(most.shape)
-    np.add.at(agreement, label, same)
+    one, at = np.nonzero(same)
+    agreement = np.bincount(label[one] * len(FIELDS) + at, minlength=most.size).reshape(most.shape)
 
     per_field = {
         "same": same,
@@ -231,7 +230,11 @@ def _profile(network: EgoNetwork, label: Ints) -> dict[str, Floats]:
         "has_mode": has_mode,
     }
     return {
-        **{f"{column}_{name}": table[:, f].astype(float) for column, table in per_field.items() for f, name in enumerate(FIELDS)},
+        **{
+            f"{column}_{name}": values
+            for column, table in per_field.items()
+            for name, values in zip(FIELDS, table.T.astype(float), strict=True)
+        },
         "shared_fields": same[:, [name not in _NEAR_CONSTANT for name in FIELDS]].sum(1, dtype=float),
         "completeness": has.mean(1),
     }

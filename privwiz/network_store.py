@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from privwiz.graphs import Attributes, EgoNetwork
 from privwiz.profiles import Profile
+from privwiz.tables import pyarrow
 from privwiz.vocabulary import Vocabulary
 
 __all__ = ["ANSWER", "VALUE", "NetworkStore", "Said", "stated_weights"]
@@ -140,20 +141,19 @@ class NetworkStore:
         where = self._where
         try:
             where[friends] = np.arange(n, dtype=np.int32)
-            at = where[self._array("ties")[rows]]
+            at = where.take(self._array("ties").take(rows))
         finally:  # also where memory is short: what is left there would be taken for friends of the next user
             where[friends] = -1
-        inside = at >= 0
-        owner = np.repeat(np.arange(n), sizes)[inside]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int32)
+        inside = np.flatnonzero(at >= 0)
+        indptr = np.searchsorted(inside, np.concatenate([[0], np.cumsum(sizes)])).astype(np.int32)
         weights = ego_weights = None
         if self.weighted:
             stored = self._array("weights")
-            weights = stated_weights(stored[rows[inside]])
+            weights = stated_weights(stored.take(rows.take(inside)))
             ego_weights = stated_weights(stored[self._rows("ties", np.array([person]))[0]])
         *ids, ego = self.people.some(np.append(friends, np.uint32(person)))
         attributes, (own,) = self._attributes(friends), self._attributes(np.array([person])).profiles(1)
-        network = EgoNetwork(ego, tuple(ids), indptr, at[inside], weights, _Profiles(ids, attributes), own, ego_weights)
+        network = EgoNetwork(ego, tuple(ids), indptr, at.take(inside), weights, _Profiles(ids, attributes), own, ego_weights)
         vars(network)["attributes"] = attributes  # what the network would find in the profiles, without writing these out
         return network
 
@@ -218,15 +218,13 @@ class NetworkStore:
     def _attributes(self, people: npt.NDArray[np.integer]) -> Attributes:
         """Return what the profiles of some people say."""
         rows, sizes = self._rows("profiles", people)
-        cells = self._array("profiles").view("<i4").reshape(-1, len(VALUE))[rows]
+        cells = self._array("profiles").view("<i4").reshape(-1, len(VALUE)).take(rows, 0)
         keys = cells[:, 1].astype(np.int64) << 32 | cells[:, 2]
-        distinct, first, at = np.unique(keys, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        rank = np.empty(len(order), np.intp)
-        rank[order] = np.arange(len(order))
-        fields = [self.fields[number] for number in (distinct[order] >> 32).tolist()]
-        names = zip(fields, self.texts.some(distinct[order] & 0xFFFFFFFF), strict=True)
-        return Attributes(tuple(names), np.repeat(np.arange(len(people)), sizes), rank[at])
+        encoded = pyarrow("labelling many users")[0].array(keys).dictionary_encode()  # numbered as they first come
+        distinct, at = encoded.dictionary.to_numpy(), encoded.indices.to_numpy()
+        fields = [self.fields[number] for number in (distinct >> 32).tolist()]
+        names = zip(fields, self.texts.some(distinct & 0xFFFFFFFF), strict=True)
+        return Attributes(tuple(names), np.repeat(np.arange(len(people)), sizes), at.astype(np.intp))
 
 
 class _Profiles(Mapping[str, Profile]):

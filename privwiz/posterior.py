@@ -291,8 +291,8 @@ def predict(model: LatentModel, posterior: Posterior, rows: Ints) -> tuple[Float
     """Posterior mean and variance of the latents of some rows, each of shape (J, len(rows)).
 
     The variance is that of `project`. An observation of item k covaries with item j as its row of ``shared``, plus that of
-    ``specific`` if j is k, plus the term of ``trust``; the square of the sum is expanded, and only what ``specific`` adds is
-    computed item by item.
+    ``specific`` if j is k, plus the term of ``trust``; the square of the sum is expanded, and only what ``specific`` adds differs
+    between items.
     """
     seen, prior_mean = posterior.observations, model.mean.take(rows, 1)
     variance = model.variance[rows] + model.trust * np.square(prior_mean)
@@ -300,17 +300,16 @@ def predict(model: LatentModel, posterior: Posterior, rows: Ints) -> tuple[Float
         place = model.place(seen.row)
         whiten = solve_triangular(posterior.cholesky, np.diag(posterior.root), lower=True, check_finite=False)
         precision = (whiten.T @ whiten).astype(model.shared.dtype)
-        shared = model.shared.take(place, 0).take(rows, 1)
+        shared, specific = (kernel.take(place, 0).take(rows, 1) for kernel in (model.shared, model.specific))
         trust = model.trust * model.mean[seen.item, seen.row]
         of_shared, of_trust = precision @ shared, precision @ trust
         variance -= np.einsum("ki,ki->i", shared, of_shared)
         variance -= prior_mean * (2 * (trust @ of_shared) + (trust @ of_trust) * prior_mean)
-        for item in np.unique(seen.item):
-            mine = np.flatnonzero(seen.item == item)
-            specific = model.specific.take(place[mine], 0).take(rows, 1)
-            known = precision[np.ix_(mine, mine)] @ specific
-            known += 2 * (of_shared[mine] + of_trust[mine, None] * prior_mean[item])
-            variance[item] -= np.einsum("ki,ki->i", specific, known)
+        about = seen.item == np.arange(len(variance))[:, None]
+        known = (precision * about[seen.item]) @ specific
+        known += 2 * (of_shared + of_trust[:, None] * prior_mean[seen.item])
+        known *= specific
+        variance -= about.astype(known.dtype) @ known
     return posterior_mean(model, posterior, rows), np.maximum(variance, LEAST_VARIANCE)
 
 

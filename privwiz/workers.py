@@ -1,5 +1,6 @@
 """Processes that work through numbered tasks: one that dies is replaced, and none outlives the one that started it."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -135,6 +136,8 @@ def _serve(start: Callable[[], Work], pipe: Connection) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         work = start()
+        gc.freeze()  # what has been loaded stays, and need not be looked through again and again
+        gc.set_threshold(20_000)
         while (task := pipe.recv()) is not None:
             pipe.send((True, work(task)))
     except PrivwizError as error:
