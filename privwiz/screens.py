@@ -11,7 +11,7 @@ from privwiz.answers import AUDIENCE_SHARES, CELL_CHOICES, UNSURE
 from privwiz.circles import Circle
 from privwiz.errors import DataError
 from privwiz.items import ProfileItem
-from privwiz.words import check_language, join_names
+from privwiz.words import check_language, join_names, nearest_audience
 
 __all__ = [
     "KINDS",
@@ -68,7 +68,7 @@ class Toggle:
     probability : float
         Of ``allow`` for one friend; the expected share for a group.
     sure : bool
-        Whether the guess would be set without asking. A page presets ``allow`` only where this is true.
+        Whether the guess would be set without asking.
     who : (str, str)
         The friend or circle in English and Chinese; empty for an audience.
     likeliest : str
@@ -89,6 +89,15 @@ class Toggle:
     def item(self) -> str:
         """Id of the item."""
         return self.profile_item.id
+
+    @property
+    def preset(self) -> str | None:
+        """What may be filled in before the user says anything: the likeliest answer where the model is sure of it, else nothing.
+
+        A guess that is sure but not the likeliest, such as "most" where it may well be "all", would only have to be changed.
+        """
+        guess = self.guess if isinstance(self.guess, str) else nearest_audience(self.guess)
+        return guess if self.sure and guess == self.likeliest else None
 
     def text(self, language: str = "en") -> str:
         """Return the question in ``language`` (``"en"`` or ``"zh"``)."""

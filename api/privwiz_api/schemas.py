@@ -256,7 +256,11 @@ class Toggle(BaseModel):
     friends: list[str]
     guess: str | float
     choices: list[str] = Field(description="Empty for an audience: a share 0..1, or nobody, few, half, most, everybody.")
-    sure: bool = Field(description="Only then may a page preset a guess that shows something.")
+    sure: bool = Field(description="Whether the guess would be set without asking.")
+    likeliest: str = Field(description="The most probable answer: what a page may suggest.")
+    preset: str | None = Field(
+        description="What a page may fill in beforehand: the likeliest answer if it is the guess and sure."
+    )
     text: str
     text_zh: str
 

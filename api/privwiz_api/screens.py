@@ -77,6 +77,8 @@ def _write(state: State, signer: Signer, screen: Screen, layout: Layout) -> dict
                 "guess": toggle.guess,
                 "choices": toggle.choices,
                 "sure": toggle.sure,
+                "likeliest": toggle.likeliest,
+                "preset": toggle.preset,
                 "text": toggle.text("en"),
                 "text_zh": toggle.text("zh"),
             }

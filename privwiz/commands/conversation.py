@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from privwiz.commands.replies import Reply, guess_word, preset, read_action, read_reply
+from privwiz.commands.replies import Reply, read_action, read_reply
 from privwiz.commands.summary import policy_summary
 from privwiz.commands.terminal import bar, cut, pad, plain, terminal_width, text_width
 from privwiz.commands.texts import NOT_SAID, tell, value_text
@@ -110,8 +110,8 @@ def show_screen(wizard: "Wizard", screen: "Screen", terminal: Terminal) -> None:
         if screen.kind == "circles" and toggle.who != who:
             who = toggle.who
             terminal.say(f"  {cut(plain(who[language == 'zh']), width - 2)}")
-        filled, guess = preset(toggle), value_text(guess_word(toggle), language, audience=not toggle.choices)
-        state = click.style(guess, bold=True) if filled else f"{NOT_SAID}  {click.style(f'{guess}?', dim=True)}"
+        likeliest = value_text(toggle.likeliest, language, audience=not toggle.choices)
+        state = click.style(likeliest, bold=True) if toggle.preset else f"{NOT_SAID}  {click.style(f'{likeliest}?', dim=True)}"
         terminal.say(f"  {number:>2}  {pad(cut(label, column), column)}  {state}")
     terminal.say(click.style(_hint(screen, language), dim=True))
 

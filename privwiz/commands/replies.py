@@ -11,7 +11,7 @@ from privwiz.commands.texts import tell, value_text
 if TYPE_CHECKING:
     from privwiz.screens import Toggle
 
-__all__ = ["Action", "Reply", "Value", "guess_word", "preset", "read_action", "read_reply", "vocabulary"]
+__all__ = ["Action", "Reply", "Value", "read_action", "read_reply", "vocabulary"]
 
 Action: TypeAlias = Literal["confirm", "skip", "undo", "why", "policy", "quit", "help", "misread"]
 Value: TypeAlias = str | float | None
@@ -82,7 +82,6 @@ _AUDIENCE = {key: key for key in ("nobody", "few", "half", "most", "everybody")}
     "所有人": "everybody",
     "都可以": "everybody",
 }
-_SHARES = {0.0: "nobody", 0.2: "few", 0.5: "half", 0.8: "most", 1.0: "everybody"}
 _LONGEST_NUMBER = 9
 
 _GAPS = re.compile(r"[\s,;:=，、；]+")
@@ -112,16 +111,6 @@ class _Misread(Exception):
     """Carries what was not understood."""
 
 
-def guess_word(toggle: "Toggle") -> str:
-    """Return the model's guess as one of the words of `vocabulary`."""
-    return toggle.guess if isinstance(toggle.guess, str) else _SHARES[toggle.guess]
-
-
-def preset(toggle: "Toggle") -> str | None:
-    """Return what a toggle shows before the user says anything: the guess where it is sure, else nothing."""
-    return guess_word(toggle) if toggle.sure else None
-
-
 def vocabulary(toggle: "Toggle") -> Mapping[str, str]:
     """Return every word that can be said about a toggle, English and Chinese, and the value it stands for."""
     return _ALWAYS | (_FRIEND if toggle.choices == ("allow", "deny") else _CIRCLE if toggle.choices else _AUDIENCE)
@@ -133,7 +122,8 @@ def read_reply(line: str, toggles: "Sequence[Toggle]", language: str = "en") -> 
     >>> from privwiz.items import profile_item
     >>> from privwiz.screens import Toggle
     >>> toggles = [
-    ...     Toggle(profile_item(item), ("bo",), "deny", ("allow", "deny"), 0.1, True) for item in ("phone", "email", "city")
+    ...     Toggle(profile_item(item), ("bo",), "deny", ("allow", "deny"), 0.1, True, likeliest="deny")
+    ...     for item in ("phone", "email", "city")
     ... ]
     >>> read_reply("2-3 allow", toggles).values, read_reply("d 1=?", toggles).values
     (('deny', 'allow', 'allow'), ('unsure', 'deny', 'deny'))
@@ -142,7 +132,7 @@ def read_reply(line: str, toggles: "Sequence[Toggle]", language: str = "en") -> 
     """
     action = read_action(line)
     if action is not None:
-        return Reply(action, tuple(map(preset, toggles)) if action == "confirm" else ())
+        return Reply(action, tuple(toggle.preset for toggle in toggles) if action == "confirm" else ())
     try:
         return Reply("confirm", _values(_NOT_SURE.sub(UNSURE, _normal(line)), toggles, language))
     except _Misread as problem:
@@ -159,13 +149,13 @@ def _normal(line: str) -> str:
 
 
 def _values(text: str, toggles: "Sequence[Toggle]", language: str) -> tuple[Value, ...]:
-    values: list[Value] = list(map(preset, toggles))
+    values: list[Value] = [toggle.preset for toggle in toggles]
     chosen: list[int] = []
     numbered: dict[int, Value] = {}
     tokens = list(_tokens(text))
     for position, token in enumerate(tokens):
         if position == 0 and token in _SUGGESTIONS:
-            values = [guess_word(toggle) for toggle in toggles]
+            values = [toggle.likeliest for toggle in toggles]
         elif re.fullmatch(r"\d+([-–~]\d+)?", token):
             chosen += _numbers(token, len(toggles), language)
         elif chosen or position == 0:

@@ -13,7 +13,6 @@ from privwiz.simulate import SimulatedPolicy
 from privwiz.simulated_user import SimulatedUser
 from privwiz.words import nearest_audience
 from privwiz_api.page.flow import MOST_SCREENS
-from privwiz_api.page.questions import preset
 from privwiz_api.page.texts import tell
 
 pytestmark = pytest.mark.slow
@@ -50,7 +49,7 @@ def tap_through(tab, state, person):
             box.click()
             taps += 1
         else:
-            left |= preset(toggle) is None
+            left |= toggle.preset is None
     if left:
         page.locator("#suggest").click()
         taps += 1

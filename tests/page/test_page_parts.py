@@ -33,7 +33,7 @@ from privwiz_api.page.matrix import cells, count, open_parts
 from privwiz_api.page.names import LONGEST_NAME, initials, readable
 from privwiz_api.page.people import faces, reason_text
 from privwiz_api.page.portrait import draw
-from privwiz_api.page.questions import preset, read_values, sections, stamp, suggested
+from privwiz_api.page.questions import read_values, sections, stamp, suggested
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_a_screen_is_shown_whole_and_only_what_is_sure_is_filled_in(wizard, netw
             assert sum(choice.suggested for choice in row.choices) == 1
             assert [choice.value for choice in row.choices if choice.suggested] == [toggle.likeliest]
             checked = [choice.value for choice in row.choices if choice.checked]
-            assert checked == [value for value in (preset(toggle),) if value is not None]
+            assert checked == [value for value in (toggle.preset,) if value is not None]
             assert toggle.sure or not checked
             assert row.sure == bool(checked)
         filled = suggested(screen, (None,) * len(rows))
@@ -157,7 +157,7 @@ def test_a_screen_is_shown_whole_and_only_what_is_sure_is_filled_in(wizard, netw
 )
 def test_what_is_filled_in_is_sure_and_the_likeliest_answer(guess, sure, likeliest, filled):
     """An answer is filled in only if the model is sure of it, and only if it seldom has to be changed."""
-    assert preset(Toggle(profile_item("phone"), ("ann", "bo"), guess, (), 0.4, sure, likeliest=likeliest)) == filled
+    assert Toggle(profile_item("phone"), ("ann", "bo"), guess, (), 0.4, sure, likeliest=likeliest).preset == filled
 
 
 def test_a_stamp_is_of_one_screen(wizard):

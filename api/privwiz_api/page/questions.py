@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from privwiz.answers import AUDIENCE_SHARES, CELL_CHOICES, UNSURE
 from privwiz.circles import Circle
 from privwiz.screens import Screen, Toggle
-from privwiz.words import nearest_audience
 from privwiz_api.page.names import named, readable
 
-__all__ = ["Choice", "Row", "Section", "crowd", "preset", "read_values", "sections", "stamp", "suggested"]
+__all__ = ["Choice", "Row", "Section", "crowd", "read_values", "sections", "stamp", "suggested"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +76,6 @@ class Section:
     rows: tuple[Row, ...]
 
 
-def preset(toggle: Toggle) -> str | None:
-    """Return what is filled in before the user says anything: the likeliest answer where the model is sure of it, else nothing.
-
-    A guess that is sure but not the likeliest, such as "most" where it may well be "all", would only have to be changed.
-    """
-    guess = toggle.guess if isinstance(toggle.guess, str) else nearest_audience(toggle.guess)
-    return guess if toggle.sure and guess == toggle.likeliest else None
-
-
 def sections(
     screen: Screen, circles: Mapping[tuple[str, ...], Circle], language: str, filled: Sequence[str | None] | None = None
 ) -> tuple[Section, ...]:
@@ -149,8 +139,8 @@ def _values(toggle: Toggle) -> tuple[str, ...]:
 
 def _row(number: int, toggle: Toggle, language: str, filled: Sequence[str | None] | None) -> Row:
     vocabulary = "friend" if toggle.choices == CELL_CHOICES else "circle" if toggle.choices else "audience"
-    sure = preset(toggle) is not None
-    chosen = preset(toggle) if filled is None else filled[number]
+    sure = toggle.preset is not None
+    chosen = toggle.preset if filled is None else filled[number]
     choices = tuple(
         Choice(value, f"{vocabulary}_{value}", value == chosen, value == toggle.likeliest) for value in (*_values(toggle), UNSURE)
     )
