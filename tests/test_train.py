@@ -192,6 +192,15 @@ def test_little_noise_is_told_as_no_bound(few, tmp_path):
     assert Prior.load(out).provenance["privacy"]["epsilon"] is None
 
 
+@pytest.mark.parametrize("rate", ["100", "1e9"])
+def test_a_training_gone_astray_writes_nothing(rate, few, tmp_path):
+    """With a learning rate far too large, the command says so in a line, and leaves no prior that would show things to people."""
+    out = tmp_path / "prior.json"
+    said = train(*few, *FEW, "--learning-rate", rate, "--out", str(out), code=1)
+    assert "take smaller learning rates" in said
+    assert not out.exists()
+
+
 def test_small_cohorts_need_the_flag(tmp_path):
     """With --allow-small-cohorts, six devices may train in a simulation."""
     options = ["--answers", str(TOWN / "answers.csv"), "--min-cohort", "6", "--allow-small-cohorts", *FEW]

@@ -445,6 +445,23 @@ def test_weights_that_explode_are_refused():
         finish(Training(drawn(), ITEMS, replace(NO_VALIDATION, learning_rate=1e300), PlainSum()))
 
 
+def test_weights_beyond_sense_are_refused():
+    """Weights that are finite, but such that no wizard could compute with them, end the training at once."""
+    with pytest.raises(DataError, match=r"round of learn led to a weight of .* take smaller learning rates"):
+        finish(Training(drawn(), ITEMS, replace(NO_VALIDATION, learning_rate=1e9), PlainSum()))
+
+
+def test_a_training_that_leads_astray_makes_no_prior():
+    """Where the loss ends above where it began, and nobody was held out to mend that, no prior comes of the training.
+
+    Its wizard would be sure of what is wrong, and show things that nobody has allowed.
+    """
+    training = Training(drawn(), ITEMS, replace(NO_VALIDATION, learning_rate=30), PlainSum())
+    state = finish(training)
+    with pytest.raises(DataError, match=r"the loss went from 0\.6931 to .*; take smaller learning rates, or fewer rounds"):
+        training.prior(state)
+
+
 def test_scales_stay_where_nobody_could_practise():
     """Where no validation device has a cell left to compare, scales and calibration are not chosen."""
     few = [device_of(cliques, f"u{k}", profile_items(ITEMS), {("phone", f"u{k}-01"): "allow"}) for k in range(24)]

@@ -44,7 +44,7 @@ from privwiz.federated.training_plan import BOUNDS, L2, Step, TrainingPlan, roun
 from privwiz.federated.training_state import RoundRecord, TrainingState
 from privwiz.federated.updates import Update, pack, unpack
 from privwiz.posterior import bound_weight
-from privwiz.prior import Prior
+from privwiz.prior import MOST_WEIGHT, Prior
 from privwiz.tuning import CANDIDATES
 
 __all__ = ["Training"]
@@ -176,7 +176,7 @@ class Training:
         SumRefused
             If a sum must not be, such as one of too few devices, or a party of it is lost.
         DataError
-            If the state is of another schedule, or the weights are no longer finite numbers.
+            If the state is of another schedule, or the weights are no longer numbers that make sense.
         """
         state = self.first() if state is None else state
         done = [record.step for record in state.history]
@@ -209,11 +209,19 @@ class Training:
         state : TrainingState
         provenance : mapping, optional
             Is kept beside what the training says of itself.
+
+        Raises
+        ------
+        DataError
+            If exact losses say that the weights are worse than those at the beginning and than none, and nobody was held out
+            to choose scales and calibration: a wizard would be sure of what is wrong.
         """
         fallback = self.start or Prior.default()
         name, scales, calibration = "those of the prior that it started from", fallback.scales, fallback.calibration
         if state.losses.any():
             name, scales, calibration = chosen_scales(_tried(state))
+        elif not self.plan.noise_multiplier:
+            _check_losses([record.loss for record in state.history if record.step == "evaluate" and record.loss is not None])
         contributors = [record.contributors for record in state.history if record.step == "learn"]
         spent = self.spent(state)
         told = {
@@ -244,6 +252,8 @@ class Training:
             norm = float(np.linalg.norm(after.weights - state.weights))
         if not (np.isfinite(norm) and np.isfinite(after.covariance).all()):
             raise DataError(f"a round of {step} led to numbers that are not finite; take smaller learning rates")
+        if (largest := np.abs(after.weights).max(initial=0)) > MOST_WEIGHT:
+            raise DataError(f"a round of {step} led to a weight of {largest:g}, far from any sense; take smaller learning rates")
         record = RoundRecord(
             step=step,
             round_id=state.next_round,
@@ -436,6 +446,14 @@ def _shuffled(device: Device, seed: int, number: int) -> Device:
     examples = device.examples
     order = np.random.default_rng([seed, 2, number]).permutation(len(examples.stated))
     return replace(device, examples=Examples(examples.features[order], examples.stated[order]))
+
+
+def _check_losses(losses: Sequence[float]) -> None:
+    if losses and losses[-1] > max(losses[0], np.log(2)):
+        raise DataError(
+            f"the loss went from {losses[0]:.4f} to {losses[-1]:.4f}, and ln 2 = 0.6931 is knowing nothing; "
+            "take smaller learning rates, or fewer rounds"
+        )
 
 
 def _check(devices: Sequence[Device], items: int) -> None:
