@@ -167,7 +167,7 @@ def test_a_bad_output_is_found_before_the_work(out, says, tmp_path, monkeypatch)
 def test_the_checkpoint_is_a_file_of_its_own(tmp_path):
     """A checkpoint of the name of an output would be removed with it: it is refused."""
     out = str(tmp_path / "prior.json")
-    assert "the same file" in train(*ANSWERS, "--out", out, "--checkpoint", out, code=1)
+    assert "--out and --checkpoint must be two files" in train(*ANSWERS, "--out", out, "--checkpoint", out, code=2)
 
 
 def test_with_noise_nothing_else_tells_of_one_device(few, tmp_path):

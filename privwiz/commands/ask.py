@@ -99,8 +99,6 @@ def ask(  # noqa: PLR0913, PLR0917 - click hands over every option
         check_output(out)
     if state is not None:
         check_output(state, ())
-    if state is not None and state == out:
-        raise click.UsageError("--state and --out must be two files.")
     terminal = Terminal(language, on_stderr=out == STANDARD)
     network = read_ego_network(graph, user, profiles)
     resumed = state is not None and Path(state).exists()

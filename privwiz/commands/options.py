@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,13 +49,32 @@ CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn", "forest")
 
 _POLICY_ENDINGS = (".json", ".csv", ".parquet")
 
+_WRITTEN = ("out", "json_path", "picture", "report", "state", "checkpoint")
+_READ = (
+    *("graph", "profiles", "answers", "users_path", "items", "prior", "start", "remote_config"),
+    *("policy", "old", "new", "state_path"),
+)
+
 
 class Command(click.Command):
-    """A command whose help keeps paragraphs with indented lines as they are written."""
+    """A command that writes no file over one it reads, and whose help keeps paragraphs with indented lines as they are."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.help = keep_indented(self.help)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless a file that it writes is also one that it reads, or writes besides."""
+        shown = {param.name: param.get_error_hint(ctx).strip("'") for param in self.params}
+        paths = {
+            name: os.path.realpath(path)
+            for name in (*_WRITTEN, *_READ)
+            if isinstance(path := ctx.params.get(name), str) and path != STANDARD
+        }
+        for written, other in product(_WRITTEN, paths):
+            if other != written and paths[other] == paths.get(written) and not Path(paths[other]).is_dir():
+                raise click.UsageError(f"{shown[written]} and {shown[other]} must be two files.", ctx)
+        return super().invoke(ctx)
 
 
 def keep_indented(text: str | None) -> str | None:

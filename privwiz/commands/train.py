@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -196,7 +195,7 @@ def train(  # noqa: PLR0913 - click hands over every option
     if epsilon is not None and noise_multiplier is not None:
         raise click.UsageError("--epsilon and --noise-multiplier both say how much noise there is; give one of them")
     _check_outputs(out, report)
-    kept = _checkpoint(checkpoint or f"{out}.checkpoint", {out, report}, resume=resume)
+    kept = _checkpoint(checkpoint or f"{out}.checkpoint", resume=resume)
     engine = make_engine(secure_sum, None if remote_config is None else Cluster.load(remote_config))
     beginning = _start(start, noisy=bool(epsilon or noise_multiplier))
     plan = TrainingPlan(
@@ -238,11 +237,9 @@ def _check_outputs(out: str, report: str | None) -> None:
             raise MissingExtra("a report", "plot")
 
 
-def _checkpoint(path: str, outputs: AbstractSet[str | None], *, resume: bool) -> Path:
+def _checkpoint(path: str, *, resume: bool) -> Path:
     """Return where the training is kept."""
     check_output(path, ())
-    if Path(path).resolve() in {Path(other).resolve() for other in outputs if other is not None}:
-        raise DataError("the checkpoint and an output are the same file; give the checkpoint another name", source=path)
     try:
         there = Path(path).exists()
     except OSError as error:
