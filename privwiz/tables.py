@@ -80,7 +80,8 @@ def read_table(path: FilePath, required: Sequence[str], optional: Sequence[str] 
     path : path
         Ending in ``.csv`` or ``.parquet``; ``"-"`` is CSV from standard input.
     required, optional : sequence of str
-        The columns to read. An optional one that is not there reads as empty. Other columns are ignored, and so is their order.
+        The columns to read. An optional one that is not there reads as empty; what seems to be one under another name, such as
+        ``Weight`` or ``cost``, is refused. Other columns are ignored, and so is their order.
 
     Returns
     -------
@@ -276,6 +277,14 @@ def _check_columns(
     twice = [name for name in (*required, *optional) if header.count(name) > 1]
     if twice:
         raise DataError(f"column {twice[0]!r} is there twice; keep one", source=source, line=line)
+    others = [name for name in header if name not in (*required, *optional) and _bare(name)]
+    for name in (name for name in optional if name not in header):
+        if meant := [other for other in others if _bare(name).startswith(_bare(other))]:
+            raise DataError(f"column {meant[0]!r} is not read; call it {name!r}, or leave it out", source=source, line=line)
+
+
+def _bare(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 class _RowSink:

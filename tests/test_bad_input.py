@@ -121,6 +121,11 @@ BAD_FILES = [
         {},
         ".: a directory without .edges files; give a graph file or a SNAP ego-network folder",
     ),
+    (
+        CIRCLES,
+        {"edges.csv": "source,target,Weight\nme,ann,3\n"},
+        "edges.csv, line 1: column 'Weight' is not read; call it 'weight', or leave it out",
+    ),
     (ASK.replace("me", "zoe"), {}, "edges.csv: there is no user 'zoe'; the users are ann, bob, cy, me, you"),
     ("ask --graph edges.csv", {}, "edges.csv: the user must be named; the users are ann, bob, cy, me, you"),
     # Profiles
@@ -229,6 +234,11 @@ BAD_FILES = [
     (f"{ASK} --items ,", {}, "no profile items; name at least one, such as 'phone'"),
     (f"{ASK} --items phone,phone", {}, "profile items named twice: phone"),
     (f"{ASK} --items items.csv", {"items.csv": "item\nphone\nphone\n"}, "items.csv: profile items named twice: phone"),
+    (
+        f"{ASK} --items items.csv",
+        {"items.csv": "item,cost\nphone,20\n"},
+        "items.csv, line 1: column 'cost' is not read; call it 'cost_ratio', or leave it out",
+    ),
     (
         f"{ASK} --items items.csv",
         {"items.csv": "item,cost_ratio\nphone,0.5\n"},
