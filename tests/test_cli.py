@@ -100,6 +100,17 @@ def test_a_reader_that_goes_away():
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
+@pytest.mark.parametrize(
+    "command", ["label --graph small.json --answers answers.csv --out -", "circles --graph small.json --user ada"]
+)
+def test_output_without_room(command):
+    """A standard output that is full is told in a sentence."""
+    Path("answers.csv").write_text("user,item,friend,decision\nada,phone,barney.calder,deny\n", encoding="utf-8")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([PRIVWIZ, *command.split()], stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device; make room for it\n")
+
+
 def test_output_that_cannot_show_chinese():
     """On a terminal of another encoding what cannot be shown is written as an escape; nothing fails."""
     command = [PRIVWIZ, "circles", "--graph", "snap", "--lang", "zh"]
