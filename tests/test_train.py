@@ -127,6 +127,20 @@ def test_a_checkpoint_of_other_options_is_refused(few, tmp_path):
     assert "Going on after round 8" in train(*few, *FEW, "--resume", "--out", str(out))
 
 
+def test_an_interrupted_training_says_how_it_goes_on(few, tmp_path):
+    """Ctrl-C between two rounds ends the command with code 130, and with the way to go on."""
+    out = tmp_path / "prior.json"
+    command = [str(Path(sys.executable).parent / "privwiz"), "train", *DATA, *few, *FEW, "--rounds", "1000", "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        for line in process.stderr:
+            if line.startswith("round "):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert f"Interrupted. The rounds so far are in {out}.checkpoint; the same command with --resume goes on." in rest
+
+
 def interrupted(*_):
     """Interrupt, as somebody at the keyboard would."""
     raise KeyboardInterrupt
@@ -136,7 +150,11 @@ def interrupted(*_):
     ("options", "code", "says"),
     [
         (["--answers", str(TOWN / "answers.csv")], 1, "6 of 6 devices are left to train; a sum of fewer than 10"),
-        ([*ANSWERS, "--min-cohort", "5"], 1, "a minimum cohort of 5 is below 10"),
+        (
+            [*ANSWERS, "--min-cohort", "5"],
+            1,
+            "a minimum cohort of 5 is below 10; only a simulation may: --allow-small-cohorts",
+        ),
         ([*ANSWERS, "--epsilon", "1", "--noise-multiplier", "1"], 2, "give one of them"),
         ([*ANSWERS, "--epsilon", "0"], 2, "--epsilon"),
         ([*ANSWERS, "--algorithm", "magic"], 2, "magic"),

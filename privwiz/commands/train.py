@@ -211,9 +211,13 @@ def train(  # noqa: PLR0913 - click hands over every option
     fingerprint = _fingerprint(training.plan, names, data, beginning, secure_sum)
     state = load_checkpoint(kept, fingerprint) if kept.exists() else training.first()
     _introduce(training, secure_sum, remote_config, resumed=len(state.history))
-    for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
-        state = after
-        click.echo(_line(training, state), err=True)
+    try:
+        for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
+            state = after
+            click.echo(_line(training, state), err=True)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted. The rounds so far are in {kept}; the same command with --resume goes on.", err=True)
+        raise
     provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
     if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
         provenance["data_sha256"] = data
@@ -299,6 +303,10 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     )
     if remote_config is None:
         click.echo("Everything runs in this process: a simulation, which hides nothing from whoever runs it.", err=True)
+    else:
+        click.echo(
+            f"Connecting to the parties in {remote_config}; one that does not answer is waited for, up to a minute.", err=True
+        )
     if not training.validation:
         click.echo(
             "Nobody is held out: the loss is that of devices that train, and scales and calibration stay those of the prior "
