@@ -283,6 +283,7 @@ def test_when_no_more_pays_the_talk_ends():
     result = ask("--items", "phone", "--kinds", "audience", said="half\nxx\np\nu\nfew\n\n")
     assert result.exit_code == 0, result.output
     assert result.output.count("No further screen would pay") == 2
+    assert result.output.count("“xx” sets nothing here: no question is open.") == 1
     assert result.output.count("How many of your friends may see") == 2
     assert "Enter: finish" in result.output
 

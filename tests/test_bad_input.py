@@ -435,6 +435,11 @@ WRONG_USAGE = [
     ("export policy.json --format parquet", "Parquet is not text: give a file, such as --out policy.parquet."),
     ("export policy.json --format json --state s.json", "--state is for --format audiences only."),
     ("simulate --people 3 --out town", "Invalid value for '--people': 3 is not in the range x>=10."),
+    ("simulate --people 20 --out -", "--out is a folder for several tables; standard output cannot hold them."),
+    (
+        f"{ASK} --classifier tree --kinds circle,item",
+        "--classifier tree asks about friends only: name friend or cell among --kinds.",
+    ),
     (f"{SIMULATE} --people 20", "--people invents users, --graph takes those of a graph; give one of the two."),
     (f"{SIMULATE} --people 400", "--people invents users, --graph takes those of a graph; give one of the two."),
     ("simulate --people 20 --profiles profiles.csv --out town", "--profiles is for --graph only."),

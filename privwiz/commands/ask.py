@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from privwiz.commands.conversation import Terminal, converse, screens_text
 from privwiz.commands.options import (
+    CLASSIFIERS,
     Command,
     Words,
     check_output,
@@ -99,6 +100,8 @@ def ask(  # noqa: PLR0913, PLR0917 - click hands over every option
         check_output(out)
     if state is not None:
         check_output(state, ())
+    if classifier != CLASSIFIERS[0] and kinds is not None and not {"friend", "cell"}.intersection(kinds):
+        raise click.UsageError(f"--classifier {classifier} asks about friends only: name friend or cell among --kinds.")
     terminal = Terminal(language, on_stderr=out == STANDARD)
     network = read_ego_network(graph, user, profiles)
     resumed = state is not None and Path(state).exists()

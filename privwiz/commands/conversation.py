@@ -193,8 +193,10 @@ def _last_reply(wizard: "Wizard", terminal: Terminal) -> Reply:
             return Reply("quit")
         if action == "policy":
             terminal.say(policy_summary(wizard.policy(), wizard.circles, terminal.language))
-        else:
-            terminal.tell("last_hint")
+            continue
+        if action is None:
+            terminal.tell("not_taken", token=plain(line.strip()))
+        terminal.tell("last_hint")
     return Reply("quit")
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from privwiz.prior import Prior
 
 __all__ = [
+    "CLASSIFIERS",
     "GRAPH_FORMS",
     "Command",
     "Words",

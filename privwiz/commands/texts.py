@@ -63,6 +63,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "No further screen would pay:\ncorrecting the result by hand is now less work than answering.",
         "继续提问已不划算：现在直接修改结果比回答更省事。",
     ),
+    "not_taken": ("“{token}” sets nothing here: no question is open.", "“{token}”没有起作用：现在没有待回答的问题。"),
     "last_hint": ("Enter: finish · u: take the last screen back · p: the policy", "回车：完成 · u：撤销上一屏 · p：查看结果"),
     "interrupted": ("Interrupted. Every screen that you confirmed is in {state}.", "已中断。您确认过的每一屏都保存在 {state}。"),
     "interrupted_unsaved": (
