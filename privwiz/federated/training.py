@@ -3,6 +3,7 @@
 The model owner's whole knowledge is a `TrainingState`; it changes by opened sums only. The devices are played in this process.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -57,6 +58,8 @@ _PSEUDO_USERS = 20.0
 _COARSE_BITS = 16
 """Of standardisation, whose sums are large: steps of 1.5e-5, and room for ten million devices."""
 _MOST_DRAWS = 1000
+_NOISE_MARGIN = 3.0
+"""So many standard deviations of noise between two losses are no noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,15 +216,15 @@ class Training:
         Raises
         ------
         DataError
-            If exact losses say that the weights are worse than those at the beginning and than none, and nobody was held out
-            to choose scales and calibration: a wizard would be sure of what is wrong.
+            If the losses say that the weights are worse than those at the beginning and than none, by more than noise alone
+            may, and no scales and calibration were chosen: a wizard would be sure of what is wrong.
         """
         fallback = self.start or Prior.default()
         name, scales, calibration = "those of the prior that it started from", fallback.scales, fallback.calibration
         if state.losses.any():
             name, scales, calibration = chosen_scales(_tried(state))
-        elif not self.plan.noise_multiplier:
-            _check_losses([record.loss for record in state.history if record.step == "evaluate" and record.loss is not None])
+        else:
+            self._check_losses(state)
         contributors = [record.contributors for record in state.history if record.step == "learn"]
         spent = self.spent(state)
         told = {
@@ -235,6 +238,18 @@ class Training:
             "start": None if self.start is None else dict(self.start.provenance),
         }
         return replace(self._prior(state), scales=scales, calibration=calibration, provenance={**(provenance or {}), **told})
+
+    def _check_losses(self, state: TrainingState) -> None:
+        judged = [(record.loss, record.contributors) for record in state.history if record.step == "evaluate" and record.loss]
+        if not judged:
+            return
+        (before, some), (after, others) = judged[0], judged[-1]
+        noise = self.plan.noise_multiplier * BOUNDS["evaluate"] * math.sqrt(PARTIES)
+        if after - max(before, math.log(2)) > _NOISE_MARGIN * noise * math.hypot(1 / some, 1 / others):
+            raise DataError(
+                f"the loss went from {before:.4f} to {after:.4f}, and ln 2 = 0.6931 is knowing nothing; "
+                "take smaller learning rates, or fewer rounds"
+            )
 
     def _rounds(self, steps: Sequence[Step]) -> int:
         return rounds_of_one_device(tuple(steps), validates=bool(self.validation))
@@ -446,14 +461,6 @@ def _shuffled(device: Device, seed: int, number: int) -> Device:
     examples = device.examples
     order = np.random.default_rng([seed, 2, number]).permutation(len(examples.stated))
     return replace(device, examples=Examples(examples.features[order], examples.stated[order]))
-
-
-def _check_losses(losses: Sequence[float]) -> None:
-    if losses and losses[-1] > max(losses[0], np.log(2)):
-        raise DataError(
-            f"the loss went from {losses[0]:.4f} to {losses[-1]:.4f}, and ln 2 = 0.6931 is knowing nothing; "
-            "take smaller learning rates, or fewer rounds"
-        )
 
 
 def _check(devices: Sequence[Device], items: int) -> None:
