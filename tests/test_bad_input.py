@@ -21,7 +21,7 @@ GOOD = {
 }
 HEAD = "user,item,friend,decision\n"
 ITEMS = "the items are birthday, birth_year, email, phone, address, city, photos, relationship, religion, work, wall, checkins"
-JSON_CUT = "the file is damaged or cut off, export it again"
+JSON_CUT = "the file is damaged or cut off: take a whole copy, or make it anew"
 
 LABEL = "label --graph edges.csv --profiles profiles.csv --answers answers.csv --out out.csv"
 EVALUATE = "evaluate --graph edges.csv --answers answers.csv"

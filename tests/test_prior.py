@@ -118,7 +118,7 @@ DAMAGED = {
         "",
         (
             "this is not a JSON document (Expecting value: line 1 column 1 (char 0)); "
-            "the file is damaged or cut off, export it again"
+            "the file is damaged or cut off: take a whole copy, or make it anew"
         ),
     ),
     "list": ("[]", "the document is []; it must be an object"),
@@ -130,7 +130,7 @@ DAMAGED = {
     ),
     "key twice": (
         '{"format": "privwiz.prior/1", "format": "privwiz.prior/1"}',
-        "the key 'format' comes twice in one object; the file was edited or damaged, export it again",
+        "the key 'format' comes twice in one object; the file was edited or damaged: take a whole copy, or make it anew",
     ),
     "infinity": (damaged(center=[float("inf"), 0]), "Infinity is not a number that a file of ours can hold; export it again"),
     "too large": (damaged(center=[0, 0]).replace("0, 0]", "1e999, 0]", 1), "prior: center holds a number that is not finite"),
