@@ -390,6 +390,10 @@ def test_a_saved_wizard_cut_off_anywhere(share):
 BAD_POLICIES = [
     ("show policy.json --friend zoe", "'zoe' is not a friend in this network; add the friend first or correct the name"),
     ("show policy.json --item fax", "'fax' is not one of the profile items; the items are phone"),
+    (
+        "show policies.csv --item phone",
+        "policies.csv: a table; give a policy in JSON, as `privwiz ask --out policy.json` writes it",
+    ),
     ("diff policy.json other.json", "one policy is of 'me', the other of 'you'; compare policies of one user"),
     (
         "export policy.json --format audiences --state policy.json",

@@ -197,6 +197,8 @@ def read_policy_file(path: str) -> "Policy":
     from privwiz.files import read_text
     from privwiz.policy import Policy
 
+    if ending(path) in (".csv", ".parquet"):
+        raise DataError("a table; give a policy in JSON, as `privwiz ask --out policy.json` writes it", source=path)
     text = read_text(path)
     try:
         return Policy.from_json(text)
