@@ -133,6 +133,14 @@ def test_what_is_not_understood(line, toggles, problem):
     assert (reply.action, reply.values, reply.problem) == ("misread", (), problem)
 
 
+@pytest.mark.parametrize("toggles", [CIRCLE, AUDIENCE], ids=["circle", "audience"])
+@pytest.mark.parametrize(("language", "beginning"), [("en", "First letters will do"), ("zh", "写开头即可")])
+def test_the_first_letters_of_the_help_are_clear(language, beginning, toggles):
+    """What the help gives as an example of first letters is understood on the first screen as well as on those about circles."""
+    (example,) = re.findall(rf"{beginning}[^:：]*[:：](.*)", tell("help", language))
+    assert read_reply(example, toggles, language).action == "confirm"
+
+
 def test_problems_are_told_in_chinese():
     """Who talks Chinese with the wizard hears in Chinese what was not understood."""
     assert read_reply("都", CIRCLE, "zh").problem == "“都”可能是都不行或都可以；请写得完整一些。"
