@@ -128,6 +128,8 @@ BAD_FILES = [
     ),
     (ASK.replace("me", "zoe"), {}, "edges.csv: there is no user 'zoe'; the users are ann, bob, cy, me, you"),
     ("ask --graph edges.csv", {}, "edges.csv: the user must be named; the users are ann, bob, cy, me, you"),
+    (f"{ASK} --state -", {}, "-: standard output cannot hold it; give a file"),
+    (f"{CIRCLES} --picture -", {}, "-: standard output cannot hold it; give a file"),
     # Profiles
     (
         LABEL,

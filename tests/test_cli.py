@@ -213,6 +213,14 @@ def test_label_many_users():
     assert {cell: found[cell] for cell in said} == said
 
 
+def test_items_through_a_pipe():
+    """A table of items comes from standard input as any other does."""
+    Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
+    answers = ("--answers", "none.csv", "--user", SMALL_USER)
+    printed = run("label", *TOWN, *answers, "--items", "-", "--out", "-", said="item,en\nshoes,shoe size\n")
+    assert {row["item"] for row in rows(printed)} == {"shoes"}
+
+
 def test_label_names_users_in_a_table_and_writes_parquet():
     """Users can come from a table; one who said nothing gets the policy that the prior gives; Parquet holds the same as CSV."""
     Path("users.csv").write_text(f"user\n{SMALL_USER}\nada\n", encoding="utf-8")

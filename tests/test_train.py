@@ -162,6 +162,7 @@ def interrupted(*_):
         ([*ANSWERS, "--start", "nowhere.json"], 1, "nowhere.json"),
         (["--answers", "nowhere.csv"], 1, "nowhere.csv"),
         ([*ANSWERS, "--checkpoint", "none/kept"], 1, "does not exist"),
+        ([*ANSWERS, "--checkpoint", "-"], 1, "-: standard output cannot hold it; give a file"),
         ([*ANSWERS, "--noise-multiplier", "1", "--algorithm", "fedavg"], 1, "use reptile or fedsgd"),
     ],
 )
@@ -174,7 +175,8 @@ def test_what_cannot_be_is_said(options, code, says, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("out", "says"), [("-", "written to a file"), ("prior.csv", ".json"), ("none/prior.json", "does not exist")]
+    ("out", "says"),
+    [("-", "standard output cannot hold it; give a file"), ("prior.csv", ".json"), ("none/prior.json", "does not exist")],
 )
 def test_a_bad_output_is_found_before_the_work(out, says, tmp_path, monkeypatch):
     """An output that cannot be written is refused at once."""

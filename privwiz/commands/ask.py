@@ -99,7 +99,7 @@ def ask(  # noqa: PLR0913, PLR0917 - click hands over every option
     if out is not None:
         check_output(out)
     if state is not None:
-        check_output(state, ())
+        check_output(state, (), standard=False)
     if classifier != CLASSIFIERS[0] and kinds is not None and not {"friend", "cell"}.intersection(kinds):
         raise click.UsageError(f"--classifier {classifier} asks about friends only: name friend or cell among --kinds.")
     terminal = Terminal(language, on_stderr=out == STANDARD)

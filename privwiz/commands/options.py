@@ -155,7 +155,7 @@ def read_items(items: str | None) -> tuple[ProfileItem, ...] | None:
     """
     if items is None:
         return None
-    if ending(items) in (".csv", ".parquet"):
+    if items == STANDARD or ending(items) in (".csv", ".parquet"):
         return _items_of_table(items)
     return profile_items(tuple(word.strip() for word in items.split(",") if word.strip()))
 
@@ -219,15 +219,18 @@ def read_circles_of(path: str) -> "Circles":
         raise DataError(str(error), source=source_name(path)) from None
 
 
-def check_output(path: str, endings: Sequence[str] = _POLICY_ENDINGS) -> None:
+def check_output(path: str, endings: Sequence[str] = _POLICY_ENDINGS, *, standard: bool = True) -> None:
     """See to it that a path can be written to before the work begins.
 
     Raises
     ------
     DataError
-        If its ending is none of ``endings`` (any will do if there are none), or its directory does not exist or forbids it.
+        If it is standard output and that is not meant (``standard``), if its ending is none of ``endings`` (any will do if there
+        are none), or if its directory does not exist or forbids it.
     """
     if path == STANDARD:
+        if not standard:
+            raise DataError("standard output cannot hold it; give a file", source=path)
         return
     if endings and ending(path) not in endings:
         listed = f"{', '.join(endings[:-1])} or {endings[-1]}" if len(endings) > 1 else endings[0]

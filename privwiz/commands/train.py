@@ -16,7 +16,6 @@ import click
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.options import Command, check_output, graph_options, progress, read_items, read_prior, seed_option
 from privwiz.errors import DataError, MissingExtra, PrivwizError
-from privwiz.files import STANDARD
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -232,9 +231,7 @@ def train(  # noqa: PLR0913 - click hands over every option
 
 
 def _check_outputs(out: str, report: str | None) -> None:
-    if out == STANDARD:
-        raise DataError("a prior is written to a file; give one that ends in .json", source=out)
-    check_output(out, (".json",))
+    check_output(out, (".json",), standard=False)
     if report is not None:
         check_output(report, (".html",))
         if find_spec("matplotlib") is None:
@@ -243,7 +240,7 @@ def _check_outputs(out: str, report: str | None) -> None:
 
 def _checkpoint(path: str, *, resume: bool) -> Path:
     """Return where the training is kept."""
-    check_output(path, ())
+    check_output(path, (), standard=False)
     try:
         there = Path(path).exists()
     except OSError as error:
