@@ -240,7 +240,11 @@ class Training:
         return replace(self._prior(state), scales=scales, calibration=calibration, provenance={**(provenance or {}), **told})
 
     def _check_losses(self, state: TrainingState) -> None:
-        judged = [(record.loss, record.contributors) for record in state.history if record.step == "evaluate" and record.loss]
+        judged = [
+            (record.loss, record.contributors)
+            for record in state.history
+            if record.step == "evaluate" and record.loss is not None
+        ]
         if not judged:
             return
         (before, some), (after, others) = judged[0], judged[-1]
