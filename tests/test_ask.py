@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -360,6 +361,14 @@ def test_names_cannot_steer_the_terminal():
 
 
 # Output
+
+
+def test_what_to_look_at_next_can_be_pasted():
+    """The commands that are proposed at the end are those of this file and friend, whatever the shell makes of a space."""
+    Path("edges.csv").write_text("source,target\nme,a b\n", encoding="utf-8")
+    said = ask("--out", "my policy.json").output
+    (command,) = re.findall("privwiz (show .*)", said)
+    assert CliRunner().invoke(main, shlex.split(command)).exit_code == 0
 
 
 @pytest.mark.parametrize("out", ["p.json", "p.csv", "p.parquet"])

@@ -391,6 +391,18 @@ def test_what_changes_from_one_policy_to_another(policy_file):
     assert json.loads(Path("diff.json").read_text("utf-8")) == document
 
 
+def test_a_name_cannot_add_a_line_to_what_changes():
+    """A friend's name with a line break or a control character stays in its line."""
+    network = build_ego_network("me", ["x"], [], profiles={"x": {"name": "Ann\nphotos: no longer shown to anybody\x1b[31m"}})
+    wizard = Wizard(network, ["phone"])
+    Path("old.json").write_text(wizard.policy().to_json(), encoding="utf-8")
+    wizard.label("phone", "x", "allow")
+    Path("new.json").write_text(wizard.policy().to_json(), encoding="utf-8")
+    said = run("diff", "old.json", "new.json")
+    assert len(said.splitlines()) == 2
+    assert "\x1b" not in said
+
+
 def test_export_writes_each_format(policy_file):
     """Every format holds exactly the shown cells; the ending of --out may name the format."""
     policy = Policy.from_json(Path(policy_file).read_text("utf-8"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
@@ -202,4 +203,4 @@ def _finish(wizard: "Wizard", terminal: Terminal, state: str | None, out: str | 
     if out != STANDARD:
         terminal.tell("written", out=out)
     if out.lower().endswith(".json") and policy.friends:
-        terminal.tell("look_closer", out=out, friend=policy.friends[0])
+        terminal.tell("look_closer", out=quote(out), friend=quote(policy.friends[0]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from privwiz.commands.options import Command, check_output, language_option, read_circles_of, read_policy_file
-from privwiz.commands.terminal import render_table, terminal_width
+from privwiz.commands.terminal import plain, render_table, terminal_width
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.files import STANDARD, ending, writing
 
@@ -69,7 +69,7 @@ def diff(old: str, new: str, json_path: str | None, language: str) -> None:
     if json_path is not None:
         _write(json_path, changes.to_json(indent=1))
     if json_path != STANDARD:
-        names = dict(zip((*before.friends, *after.friends), (*before.names, *after.names), strict=True))
+        names = dict(zip((*before.friends, *after.friends), map(plain, (*before.names, *after.names)), strict=True))
         click.echo(changes.text(language, names))
 
 

@@ -15,6 +15,7 @@ import click
 
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.options import Command, check_output, graph_options, progress, read_items, read_prior, seed_option
+from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, MissingExtra, PrivwizError
 
 if TYPE_CHECKING:
@@ -344,7 +345,7 @@ def _close(training: "Training", state: "TrainingState", out: str, failed: Seque
         )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:
-        some = ", ".join(failed[:10]) + (" ..." if len(failed) > 10 else "")
+        some = ", ".join(map(plain, failed[:10])) + (" ..." if len(failed) > 10 else "")
         total = len(failed) + len(training.training) + len(training.validation)
         click.echo(f"Error: {len(failed)} of {total} users could not train: {some}", err=True)
         click.get_current_context().exit(1)
