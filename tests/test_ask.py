@@ -363,6 +363,15 @@ def test_names_cannot_steer_the_terminal():
 # Output
 
 
+def test_one_friend_and_one_thing_are_called_so():
+    """What is counted agrees with its number, at the beginning and at the end."""
+    Path("edges.csv").write_text("source,target\nme,ann\n", encoding="utf-8")
+    said = ask("--items", "phone").output
+    assert "Mia: 1 friend, 1 thing to protect." in said
+    assert "1 thing x 1 friend, after 0 screens" in said
+    assert "Mia：1 位好友，1 项资料。" in ask("--items", "phone", "--lang", "zh").output
+
+
 def test_what_to_look_at_next_can_be_pasted():
     """The commands that are proposed at the end are those of this file and friend, whatever the shell makes of a space."""
     Path("edges.csv").write_text("source,target\nme,a b\n", encoding="utf-8")

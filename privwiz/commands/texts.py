@@ -31,10 +31,14 @@ p 目前的结果 · q 停止（已确认的都会保留） · h 帮助"""
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "welcome": (
-        "{user}: {friends} friends, {items} things to protect.\nAnswering shows nothing to anybody; it makes a proposal.",
-        "{user}：{friends} 位好友，{items} 项资料。\n回答问题不会向任何人公开资料；最后您会得到一份建议。",
+        "{user}: {friends}, {items} to protect.\nAnswering shows nothing to anybody; it makes a proposal.",
+        "{user}：{friends}，{items}。\n回答问题不会向任何人公开资料；最后您会得到一份建议。",
     ),
     "welcome_back": ("Welcome back, {user}: {screens} answered so far.", "{user}，欢迎回来：已回答 {screens}。"),
+    "one_friend": ("1 friend", "1 位好友"),
+    "friends": ("{number} friends", "{number} 位好友"),
+    "one_thing": ("1 thing", "1 项资料"),
+    "things": ("{number} things", "{number} 项资料"),
     "one_screen": ("1 screen", "1 屏"),
     "screens": ("{number} screens", "{number} 屏"),
     "no_friends": ("{user} has no friends in this graph: there is nothing to ask.", "{user} 在此图中没有好友：没有什么要问的。"),
@@ -125,7 +129,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no_number": ("Which number should be “{token}”? For example: 1 {token}", "哪一项要设为“{token}”？例如：1 {token}"),
     "share_only": ("{token} is a share; it answers only how many of all friends.", "{token} 是比例，只能用于回答“多少好友”。"),
     "too_much": ("{token} is more than all of them; say at most 100%.", "{token} 超过了全部；最多为 100%。"),
-    "policy_head": ("{items} things x {friends} friends, after {screens}", "{items} 项资料 × {friends} 位好友，已回答 {screens}"),
+    "policy_head": ("{items} x {friends}, after {screens}", "{items} × {friends}，已回答 {screens}"),
     "columns": ("thing|shown|hidden|to decide", "资料|可见|不可见|待您决定"),
     "to_decide": ("“To decide” is hidden until you decide.", "“待您决定”的在您决定之前不会显示。"),
     "by_circle": (
