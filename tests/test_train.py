@@ -95,6 +95,13 @@ def test_sampling_is_warned_about(few, tmp_path):
     assert "does not lower epsilon" in said
 
 
+@pytest.mark.parametrize(("delta", "warned"), [("0.1", True), ("0.01", False)])
+def test_a_delta_that_promises_nothing_is_warned_about(delta, warned, few, tmp_path):
+    """A delta of one in the number of devices allows to tell all about one of twelve: the command says so."""
+    said = train(*few, *FEW, "--epsilon", "1", "--delta", delta, "--out", str(tmp_path / "p.json"))
+    assert ("Warning: delta 0.1 is not below one in 12 devices" in said) == warned
+
+
 @pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_prior(few, tmp_path):
     """Killed with SIGKILL after some rounds and resumed, a training ends with the very bytes of one that was not killed."""

@@ -318,6 +318,12 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
             "Warning: that devices are drawn does not lower epsilon here: aggregators and model owner see who takes part.",
             err=True,
         )
+    devices = len(training.training) + len(training.validation)
+    if plan.noise_multiplier and plan.delta * devices >= 1:
+        click.echo(
+            f"Warning: delta {plan.delta:g} is not below one in {devices} devices; to tell all about one of them would keep it.",
+            err=True,
+        )
     if resumed:
         click.echo(f"Going on after round {resumed}.", err=True)
 
