@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
-from privwiz.commands.options import Command, check_output, graph_options, progress, read_items, read_prior, seed_option
+from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, MissingExtra, PrivwizError
 
@@ -196,6 +196,8 @@ def train(  # noqa: PLR0913 - click hands over every option
         raise click.UsageError("--epsilon and --noise-multiplier both say how much noise there is; give one of them")
     _check_outputs(out, report)
     kept = _checkpoint(checkpoint or f"{out}.checkpoint", resume=resume)
+    if secure_sum.startswith("tfe"):
+        note("Loading TensorFlow ...")
     engine = make_engine(secure_sum, None if remote_config is None else Cluster.load(remote_config))
     beginning = _start(start, noisy=bool(epsilon or noise_multiplier))
     plan = TrainingPlan(
