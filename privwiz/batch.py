@@ -304,6 +304,8 @@ def _prepare(
         return job
     for left in (store_folder, folder / "before.npy"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    if given.since is not None:
+        _a_policy_file(Path(given.since))  # The rest of the earlier run is read when the graph no longer needs the memory.
     with RejectedRows(folder / "rejected-tables.csv") as rejected:
         store = build_store(
             store_folder, given.edges, given.profiles, given.answers, rejected, new=given.new, memory=resources.memory, say=say
@@ -357,9 +359,7 @@ class _EarlierRun:
     @classmethod
     def read(cls, folder: Path) -> "_EarlierRun":
         pa, pq = pyarrow("labelling many users")
-        part = min((folder / "policies").glob("*.parquet"), default=None)
-        if part is None or not (folder / "report.json").is_file():
-            raise DataError("holds no finished run; give the folder that an earlier run wrote", source=str(folder))
+        part = _a_policy_file(folder)
         pieces = list(read_pieces(folder / "users", ("user", "fingerprint")))
         users, prints = (pa.chunked_array([piece[name] for piece in pieces], pa.string()) for name in ("user", "fingerprint"))
         try:
@@ -375,6 +375,14 @@ class _EarlierRun:
             there = numbers >= 0
             digests[numbers[there]] = np.array(self.fingerprints.to_pylist(), "S32")[there]
         return digests
+
+
+def _a_policy_file(folder: Path) -> Path:
+    """Return one of the files with the policies of a finished run; raises `DataError` where there is none."""
+    part = min((folder / "policies").glob("*.parquet"), default=None)
+    if part is None or not (folder / "report.json").is_file():
+        raise DataError("holds no finished run; give the folder that an earlier run wrote", source=str(folder))
+    return part
 
 
 def _start(job: _Job) -> Work:

@@ -27,6 +27,7 @@ from privwiz.commands.simulate import simulate
 from privwiz.commands.suggest import suggest
 from privwiz.commands.train import train
 from privwiz.errors import PrivwizError
+from privwiz.files import FULL
 
 __all__ = ["main"]
 
@@ -58,6 +59,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except PrivwizError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise click.ClickException(f"standard output: {error.strerror}; make room for it") from None
         except KeyboardInterrupt:
             click.echo(err=True)
             ctx.exit(_INTERRUPTED)

@@ -14,6 +14,7 @@ from typing import IO, BinaryIO, TypeAlias
 from privwiz.errors import DataError
 
 __all__ = [
+    "FULL",
     "STANDARD",
     "FilePath",
     "check_new_folder",
@@ -34,7 +35,8 @@ FilePath: TypeAlias = str | os.PathLike[str]
 STANDARD = "-"
 """The path that means standard input or standard output."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The numbers of the errors that say that there is no room to write."""
 
 _BEGUN = ".begun"
 """The file that tells a folder which `new_folder` began from one that somebody else made."""
@@ -252,7 +254,7 @@ def _data_error(error: OSError, path: FilePath) -> DataError:
         what = "no such file; check the path"
     elif isinstance(error, IsADirectoryError):
         what = "a directory; give a file"
-    elif error.errno in _FULL:
+    elif error.errno in FULL:
         what = f"{error.strerror}; make room for it"
     else:
         what = f"{error.strerror or error}; check the path and its permissions"

@@ -155,7 +155,16 @@ class Policy:
         return reason_table(self._reason, len(self.items), self.names)
 
     def __getitem__(self, cell: tuple[str, str]) -> Suggestion:
-        """Return the suggestion for (item, friend); raises `UnknownItem` or `UnknownFriend`."""
+        """Return the suggestion for (item, friend).
+
+        Raises
+        ------
+        UnknownItem, UnknownFriend
+        DataError
+            If it is asked for anything but one cell.
+        """
+        if not isinstance(cell, tuple) or len(cell) != 2:
+            raise DataError(f"{cell!r} is no cell of the policy; ask for policy[item, friend], or use view_as(friend)")
         item, friend = cell
         return self._suggestion(self._row(item), self._column(friend))
 

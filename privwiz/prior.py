@@ -16,11 +16,13 @@ from privwiz.features import FEATURES
 from privwiz.files import FilePath, read_text, source_name, writing
 from privwiz.strict_json import expect, read_json
 
-__all__ = ["KernelScales", "Prior"]
+__all__ = ["MOST_WEIGHT", "KernelScales", "Prior"]
 
 Floats = npt.NDArray[np.float64]
 
 FORMAT = "privwiz.prior/1"
+MOST_WEIGHT = 100.0
+"""A weight beyond this is no knowledge of people but a training that went astray: e^100 to one, by one feature alone."""
 _CLIP = 4.0
 
 
@@ -73,7 +75,7 @@ class Prior:
         Mean and standard deviation of each feature over the training users; scale is positive.
     items : tuple of str, length J
     weights : float array of shape (J, d + 1)
-        Mean logit weights of each item on the standardised features and a constant, in that order.
+        Mean logit weights of each item on the standardised features and a constant, in that order; `MOST_WEIGHT` at most.
     covariance : float array of shape (d + 1, d + 1)
         How users differ in these weights, the same for every item; symmetric, positive semi-definite.
     scales : KernelScales
@@ -118,6 +120,10 @@ class Prior:
             raise DataError(f"prior: this version has no friend feature {unknown[0]!r}; train the prior again with this version")
         if (self.scale <= 0).any():
             raise DataError("prior: every scale must be positive")
+        if (largest := np.abs(self.weights).max(initial=0)) > MOST_WEIGHT:
+            raise DataError(
+                f"prior: a weight of {largest:g} is more than {MOST_WEIGHT:g} from 0; train the prior again, with smaller steps"
+            )
         if not np.allclose(self.covariance, self.covariance.T) or np.linalg.eigvalsh(self.covariance).min() < -1e-6:
             raise DataError("prior: covariance must be symmetric and positive semi-definite")
         try:

@@ -45,8 +45,8 @@ _AUDIENCE = {
 _OWN = ("You set this yourself.", "这是您自己设定的。")
 _UNSURE = ("You were not sure, so it stays hidden until you decide.", "您还不确定，所以在您决定之前不会显示。")
 _PRIOR = (
-    "Nothing you answered says much about this yet; it is only a first guess for your {item}.",
-    "您的回答还没有涉及这一点；这只是对您的{item}的初步推测。",
+    "A guess from what is usual for your {item}; no single answer of yours says more about it yet.",
+    "这是根据一般情况对您的{item}所作的推测；您的回答中还没有哪一条更能说明问题。",
 )
 
 
@@ -59,7 +59,7 @@ class Reason:
     kind : str
         ``"own"`` (the user said so), ``"unsure"`` (the user said "not sure"), ``"circle"`` (an answer about a circle
         the friend is in), ``"friends"`` (answers about the friends closest to this one), ``"audience"`` (how many may
-        see the item), ``"prior"`` (no answer says anything about it).
+        see the item), ``"prior"`` (no single answer says more about it than what is usual).
     item : `ProfileItem`
         What the answer was about: the cell's item, or another one that the cell was learned from.
     friend : str

@@ -24,7 +24,7 @@ from privwiz.files import FilePath
 from privwiz.network_store import NetworkStore
 from privwiz.policy_parts import Layout
 from privwiz.rejected import NO_PERSON, NO_USER, STRANGER
-from privwiz.tables import pyarrow
+from privwiz.tables import check_columns, pyarrow
 from privwiz.ties import STRONGEST, WEAKEST
 
 if TYPE_CHECKING:
@@ -294,10 +294,7 @@ def _table(session: "SparkSession", path: FilePath, required: Sequence[str], *, 
             table = session.read.parquet(source)
     except AnalysisException as error:
         raise DataError(f"Spark cannot read it ({str(error).splitlines()[0]:.200}); check the path", source=source) from None
-    missing = [name for name in required if name not in table.columns]
-    if missing:
-        found = ", ".join(map(repr, table.columns))
-        raise DataError(f"column {missing[0]!r} is missing (found {found:.200}); name it in the header", source=source)
+    check_columns(table.columns, required, ("weight",) if weighted else (), source)
     for name in required:
         kind = table.schema[name].dataType
         if not isinstance(kind, StringType | IntegralType):

@@ -28,7 +28,9 @@ def read_json(text: str, format_name: str) -> dict[str, Any]:
     except DataError:
         raise
     except (ValueError, RecursionError) as error:
-        raise DataError(f"this is not a JSON document ({error}); the file is damaged or cut off, export it again") from None
+        raise DataError(
+            f"this is not a JSON document ({error}); the file is damaged or cut off: take a whole copy, or make it anew"
+        ) from None
     fields: dict[str, Any] = expect(document, dict, "the document")
     found = expect(fields.get("format"), str, "'format'")
     if found != format_name:
@@ -62,7 +64,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise DataError(f"the key {twice[0]!r} comes twice in one object; the file was edited or damaged, export it again")
+        raise DataError(
+            f"the key {twice[0]!r} comes twice in one object; the file was edited or damaged: take a whole copy, or make it anew"
+        )
     return document
 
 

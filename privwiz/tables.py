@@ -14,7 +14,17 @@ import numpy as np
 from privwiz.errors import DataError, MissingExtra
 from privwiz.files import STANDARD, FilePath, ending, read_lines, reading, source_name, writing
 
-__all__ = ["Table", "iter_parquet", "iter_tables", "pyarrow", "read_table", "stored_texts", "text_of", "write_table"]
+__all__ = [
+    "Table",
+    "check_columns",
+    "iter_parquet",
+    "iter_tables",
+    "pyarrow",
+    "read_table",
+    "stored_texts",
+    "text_of",
+    "write_table",
+]
 
 Column: TypeAlias = Sequence[object] | np.ndarray[Any, Any]
 
@@ -80,7 +90,8 @@ def read_table(path: FilePath, required: Sequence[str], optional: Sequence[str] 
     path : path
         Ending in ``.csv`` or ``.parquet``; ``"-"`` is CSV from standard input.
     required, optional : sequence of str
-        The columns to read. An optional one that is not there reads as empty. Other columns are ignored, and so is their order.
+        The columns to read. An optional one that is not there reads as empty; what seems to be one under another name, such as
+        ``Weight`` or ``cost``, is refused. Other columns are ignored, and so is their order.
 
     Returns
     -------
@@ -177,7 +188,7 @@ def _iter_csv(path: FilePath, required: Sequence[str], optional: Sequence[str], 
     if not header:
         raise DataError(f"empty; its first line must name the columns {', '.join(required)}", source=source)
     header = [name.strip() for name in header]
-    _check_columns(header, required, optional, source, line=first)
+    check_columns(header, required, optional, source, line=first)
     places = [header.index(name) if name in header else len(header) for name in names]
 
     def checked() -> Iterator[tuple[int, list[str]]]:
@@ -234,7 +245,7 @@ def iter_parquet(
     with reading(path) as file:
         try:
             parquet = pq.ParquetFile(file)
-            _check_columns(parquet.schema_arrow.names, required, optional, source)
+            check_columns(parquet.schema_arrow.names, required, optional, source)
             there = [name for name in (*required, *optional) if name in parquet.schema_arrow.names]
             for batch in parquet.iter_batches(size, columns=there):
                 yield range(done + 1, done + len(batch) + 1), {name: batch.column(name) for name in there}
@@ -264,9 +275,10 @@ def stored_texts(column: Any, name: str, source: str, *, exact: bool = False) ->
         raise DataError(f"column {name!r} holds {column.type} that is not text; store text or numbers", source=source) from None
 
 
-def _check_columns(
+def check_columns(
     header: Sequence[str], required: Sequence[str], optional: Sequence[str], source: str, line: int | None = None
 ) -> None:
+    """Refuse a header without a required column, with one twice, or with an optional one under another name."""
     missing = [name for name in required if name not in header]
     if missing:
         wanted, found = ", ".join(map(repr, missing)), ", ".join(map(repr, header)) or "none"
@@ -276,6 +288,14 @@ def _check_columns(
     twice = [name for name in (*required, *optional) if header.count(name) > 1]
     if twice:
         raise DataError(f"column {twice[0]!r} is there twice; keep one", source=source, line=line)
+    others = [name for name in header if name not in (*required, *optional) and _bare(name)]
+    for name in (name for name in optional if name not in header):
+        if meant := [other for other in others if _bare(name).startswith(_bare(other))]:
+            raise DataError(f"column {meant[0]!r} is not read; call it {name!r}, or leave it out", source=source, line=line)
+
+
+def _bare(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 class _RowSink:

@@ -160,8 +160,12 @@ class Wizard:
     def fork(self) -> "Wizard":
         """Return a wizard of the same state that goes its own way; what was computed so far is shared, not computed again."""
         fork = copy(self)
-        vars(fork).update(_log=list(self._log), _corrections=list(self._corrections))
+        vars(fork).update(vars(self), _log=list(self._log), _corrections=list(self._corrections))
         return fork
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle is made from: the state, without what is computed from it."""
+        return vars(self) | {"_layout": None, "_belief": None}
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Go on with what the user has said elsewhere, such as entries of the log of another wizard that was in this state."""

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -133,6 +134,14 @@ def test_what_is_not_understood(line, toggles, problem):
     """A line that makes no sense, or could mean two things, sets nothing and is told back."""
     reply = read_reply(line, toggles)
     assert (reply.action, reply.values, reply.problem) == ("misread", (), problem)
+
+
+@pytest.mark.parametrize("toggles", [CIRCLE, AUDIENCE], ids=["circle", "audience"])
+@pytest.mark.parametrize(("language", "beginning"), [("en", "First letters will do"), ("zh", "写开头即可")])
+def test_the_first_letters_of_the_help_are_clear(language, beginning, toggles):
+    """What the help gives as an example of first letters is understood on the first screen as well as on those about circles."""
+    (example,) = re.findall(rf"{beginning}[^:：]*[:：](.*)", tell("help", language))
+    assert read_reply(example, toggles, language).action == "confirm"
 
 
 def test_problems_are_told_in_chinese():
@@ -285,6 +294,7 @@ def test_when_no_more_pays_the_talk_ends():
     result = ask("--items", "phone", "--kinds", "audience", said="half\nxx\np\nu\nfew\n\n")
     assert result.exit_code == 0, result.output
     assert result.output.count("No further screen would pay") == 2
+    assert result.output.count("“xx” sets nothing here: no question is open.") == 1
     assert result.output.count("How many of your friends may see") == 2
     assert "Enter: finish" in result.output
 
@@ -353,6 +363,23 @@ def test_names_cannot_steer_the_terminal():
 
 
 # Output
+
+
+def test_one_friend_and_one_thing_are_called_so():
+    """What is counted agrees with its number, at the beginning and at the end."""
+    Path("edges.csv").write_text("source,target\nme,ann\n", encoding="utf-8")
+    said = ask("--items", "phone").output
+    assert "Mia: 1 friend, 1 thing to protect." in said
+    assert "1 thing x 1 friend, after 0 screens" in said
+    assert "Mia：1 位好友，1 项资料。" in ask("--items", "phone", "--lang", "zh").output
+
+
+def test_what_to_look_at_next_can_be_pasted():
+    """The commands that are proposed at the end are those of this file and friend, whatever the shell makes of a space."""
+    Path("edges.csv").write_text("source,target\nme,a b\n", encoding="utf-8")
+    said = ask("--out", "my policy.json").output
+    (command,) = re.findall("privwiz (show .*)", said)
+    assert CliRunner().invoke(main, shlex.split(command)).exit_code == 0
 
 
 @pytest.mark.parametrize("out", ["p.json", "p.csv", "p.parquet"])

@@ -21,7 +21,7 @@ GOOD = {
 }
 HEAD = "user,item,friend,decision\n"
 ITEMS = "the items are birthday, birth_year, email, phone, address, city, photos, relationship, religion, work, wall, checkins"
-JSON_CUT = "the file is damaged or cut off, export it again"
+JSON_CUT = "the file is damaged or cut off: take a whole copy, or make it anew"
 
 LABEL = "label --graph edges.csv --profiles profiles.csv --answers answers.csv --out out.csv"
 EVALUATE = "evaluate --graph edges.csv --answers answers.csv"
@@ -121,8 +121,15 @@ BAD_FILES = [
         {},
         ".: a directory without .edges files; give a graph file or a SNAP ego-network folder",
     ),
+    (
+        CIRCLES,
+        {"edges.csv": "source,target,Weight\nme,ann,3\n"},
+        "edges.csv, line 1: column 'Weight' is not read; call it 'weight', or leave it out",
+    ),
     (ASK.replace("me", "zoe"), {}, "edges.csv: there is no user 'zoe'; the users are ann, bob, cy, me, you"),
     ("ask --graph edges.csv", {}, "edges.csv: the user must be named; the users are ann, bob, cy, me, you"),
+    (f"{ASK} --state -", {}, "-: standard output cannot hold it; give a file"),
+    (f"{CIRCLES} --picture -", {}, "-: standard output cannot hold it; give a file"),
     # Profiles
     (
         LABEL,
@@ -229,6 +236,11 @@ BAD_FILES = [
     (f"{ASK} --items ,", {}, "no profile items; name at least one, such as 'phone'"),
     (f"{ASK} --items phone,phone", {}, "profile items named twice: phone"),
     (f"{ASK} --items items.csv", {"items.csv": "item\nphone\nphone\n"}, "items.csv: profile items named twice: phone"),
+    (
+        f"{ASK} --items items.csv",
+        {"items.csv": "item,cost\nphone,20\n"},
+        "items.csv, line 1: column 'cost' is not read; call it 'cost_ratio', or leave it out",
+    ),
     (
         f"{ASK} --items items.csv",
         {"items.csv": "item,cost_ratio\nphone,0.5\n"},
@@ -380,6 +392,10 @@ def test_a_saved_wizard_cut_off_anywhere(share):
 BAD_POLICIES = [
     ("show policy.json --friend zoe", "'zoe' is not a friend in this network; add the friend first or correct the name"),
     ("show policy.json --item fax", "'fax' is not one of the profile items; the items are phone"),
+    (
+        "show policies.csv --item phone",
+        "policies.csv: a table; give a policy in JSON, as `privwiz ask --out policy.json` writes it",
+    ),
     ("diff policy.json other.json", "one policy is of 'me', the other of 'you'; compare policies of one user"),
     (
         "export policy.json --format audiences --state policy.json",
@@ -405,7 +421,13 @@ WRONG_USAGE = [
     (f"{ASK} --kinds foo", "Invalid value for '--kinds': 'foo' is not one of audience, circle, circles, item, friend, cell."),
     (f"{ASK} --kinds ,", "Invalid value for '--kinds': name at least one, separated by commas."),
     (f"{ASK} --lang fr", "Invalid value for '--lang': 'fr' is not one of 'en', 'zh'."),
-    (f"{ASK} --state a.json --out a.json", "--state and --out must be two files."),
+    (f"{ASK} --state ./a.json --out a.json", "--out and --state must be two files."),
+    (f"{ASK} --state edges.csv", "--state and --graph must be two files."),
+    (f"{CIRCLES} --picture x.svg --json profiles.json --profiles ./profiles.json", "--json and --profiles must be two files."),
+    ("label --graph edges.csv --answers answers.csv --out ./answers.csv", "--out and --answers must be two files."),
+    (f"{EVALUATE} --out edges.csv", "--out and --graph must be two files."),
+    ("export policy.json --format openfga --out policy.json", "--out and POLICY must be two files."),
+    ("diff old.json new.json --json new.json", "--json and NEW must be two files."),
     (f"{CIRCLES} --level few", "Invalid value for '--level': 'few' is neither the number of a level nor 'all'."),
     ("label --graph edges.csv --out o.csv", "Missing option '--answers'."),
     (f"{EVALUATE} --folds 1", "Invalid value for '--folds': 1 is not in the range x>=2."),
@@ -419,6 +441,11 @@ WRONG_USAGE = [
     ("export policy.json --format parquet", "Parquet is not text: give a file, such as --out policy.parquet."),
     ("export policy.json --format json --state s.json", "--state is for --format audiences only."),
     ("simulate --people 3 --out town", "Invalid value for '--people': 3 is not in the range x>=10."),
+    ("simulate --people 20 --out -", "--out is a folder for several tables; standard output cannot hold them."),
+    (
+        f"{ASK} --classifier tree --kinds circle,item",
+        "--classifier tree asks about friends only: name friend or cell among --kinds.",
+    ),
     (f"{SIMULATE} --people 20", "--people invents users, --graph takes those of a graph; give one of the two."),
     (f"{SIMULATE} --people 400", "--people invents users, --graph takes those of a graph; give one of the two."),
     ("simulate --people 20 --profiles profiles.csv --out town", "--profiles is for --graph only."),

@@ -452,6 +452,7 @@ def test_an_interrupted_run_leaves_quietly_and_goes_on(town, tmp_path):
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stderr.read()
     assert (process.returncode, "Traceback" in rest) == (130, False), rest
+    assert "Interrupted. What is done is kept; the same command with --resume goes on." in rest
     assert "12 users labelled" in run("label", *options(town), "--out", tmp_path / "out", "--resume")
     assert files(tmp_path / "out") == files(label_many(tables(town), tmp_path / "expected", labelling()).folder)
 
@@ -692,6 +693,12 @@ def test_a_table_that_is_not_there_is_told_before_any_work(town, tmp_path, table
         run("label", *options(town, **{table: path}), "--out", tmp_path / "out", code=1)
         == f"Error: {path}: no such file; check the path\n"
     )
+
+
+def test_an_earlier_run_that_is_none_is_told_before_any_work(town, tmp_path):
+    """Nothing is read and sorted before it is known that ``--since`` names a finished run."""
+    text = run("label", *options(town, since=tmp_path), "--out", tmp_path / "out", code=1)
+    assert text == f"Error: {tmp_path}: holds no finished run; give the folder that an earlier run wrote\n"
 
 
 def test_a_folder_is_never_written_over(town, tmp_path):

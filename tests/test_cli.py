@@ -110,6 +110,17 @@ def test_a_reader_that_goes_away():
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
+@pytest.mark.parametrize(
+    "command", ["label --graph small.json --answers answers.csv --out -", "circles --graph small.json --user ada"]
+)
+def test_output_without_room(command):
+    """A standard output that is full is told in a sentence."""
+    Path("answers.csv").write_text("user,item,friend,decision\nada,phone,barney.calder,deny\n", encoding="utf-8")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([PRIVWIZ, *command.split()], stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device; make room for it\n")
+
+
 def test_output_that_cannot_show_chinese():
     """On a terminal of another encoding what cannot be shown is written as an escape; nothing fails."""
     command = [PRIVWIZ, "circles", "--graph", "snap", "--lang", "zh"]
@@ -210,6 +221,14 @@ def test_label_many_users():
     assert len(found) == 12 * friends
     assert (result.stdout, result.stderr) == ("", f"wrote policies.csv: {12 * friends:,} rows\n")
     assert {cell: found[cell] for cell in said} == said
+
+
+def test_items_through_a_pipe():
+    """A table of items comes from standard input as any other does."""
+    Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
+    answers = ("--answers", "none.csv", "--user", SMALL_USER)
+    printed = run("label", *TOWN, *answers, "--items", "-", "--out", "-", said="item,en\nshoes,shoe size\n")
+    assert {row["item"] for row in rows(printed)} == {"shoes"}
 
 
 def test_label_names_users_in_a_table_and_writes_parquet():
@@ -380,6 +399,18 @@ def test_what_changes_from_one_policy_to_another(policy_file):
     assert document["format"] == "privwiz.policy-diff/1"
     assert run("diff", "old.json", policy_file, "--json", "diff.json", "--lang", "zh") != summary
     assert json.loads(Path("diff.json").read_text("utf-8")) == document
+
+
+def test_a_name_cannot_add_a_line_to_what_changes():
+    """A friend's name with a line break or a control character stays in its line."""
+    network = build_ego_network("me", ["x"], [], profiles={"x": {"name": "Ann\nphotos: no longer shown to anybody\x1b[31m"}})
+    wizard = Wizard(network, ["phone"])
+    Path("old.json").write_text(wizard.policy().to_json(), encoding="utf-8")
+    wizard.label("phone", "x", "allow")
+    Path("new.json").write_text(wizard.policy().to_json(), encoding="utf-8")
+    said = run("diff", "old.json", "new.json")
+    assert len(said.splitlines()) == 2
+    assert "\x1b" not in said
 
 
 def test_export_writes_each_format(policy_file):

@@ -168,6 +168,13 @@ def test_arrays_are_the_policys_own():
             array[...] = 1
 
 
+@pytest.mark.parametrize("asked", ["phone", "ab", ("phone",)])
+def test_a_policy_is_asked_for_a_cell(asked):
+    """An item alone, even of two letters, is no cell; the error says how one is asked for."""
+    with pytest.raises(DataError, match=r"is no cell of the policy; ask for policy\[item, friend\]"):
+        make([[0.9]])[asked]
+
+
 def test_unknown_names_are_refused():
     """An item or friend that the policy does not cover is an error that says so, never a silent deny."""
     policy = make([[0.9]])

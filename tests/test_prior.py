@@ -16,7 +16,7 @@ from privwiz.features import FEATURES, friend_features
 from privwiz.graphs import build_ego_network
 from privwiz.items import CATALOGUE
 from privwiz.posterior import Observations, condition, predict
-from privwiz.prior import KernelScales, Prior
+from privwiz.prior import MOST_WEIGHT, KernelScales, Prior
 from privwiz.tuning import CANDIDATES
 
 NAMES = list(FEATURES)
@@ -35,7 +35,7 @@ def priors(draw):
         draw(arrays(float, d, elements=numbers)),
         draw(arrays(float, d, elements=st.floats(1e-9, 1e6))),
         tuple(items),
-        draw(arrays(float, (len(items), d + 1), elements=numbers)),
+        draw(arrays(float, (len(items), d + 1), elements=st.floats(-MOST_WEIGHT, MOST_WEIGHT))),
         (factor @ factor.T + (factor @ factor.T).T) / 2,
         KernelScales(*draw(st.lists(st.floats(0, 1e6) | st.integers(0, 9), min_size=13, max_size=13))),
         draw(st.dictionaries(st.sampled_from(["data", "rounds"]), st.lists(st.integers() | st.booleans() | st.none()))),
@@ -118,7 +118,7 @@ DAMAGED = {
         "",
         (
             "this is not a JSON document (Expecting value: line 1 column 1 (char 0)); "
-            "the file is damaged or cut off, export it again"
+            "the file is damaged or cut off: take a whole copy, or make it anew"
         ),
     ),
     "list": ("[]", "the document is []; it must be an object"),
@@ -130,7 +130,7 @@ DAMAGED = {
     ),
     "key twice": (
         '{"format": "privwiz.prior/1", "format": "privwiz.prior/1"}',
-        "the key 'format' comes twice in one object; the file was edited or damaged, export it again",
+        "the key 'format' comes twice in one object; the file was edited or damaged: take a whole copy, or make it anew",
     ),
     "infinity": (damaged(center=[float("inf"), 0]), "Infinity is not a number that a file of ours can hold; export it again"),
     "too large": (damaged(center=[0, 0]).replace("0, 0]", "1e999, 0]", 1), "prior: center holds a number that is not finite"),
@@ -154,6 +154,10 @@ DAMAGED = {
     "weights flat": (damaged(weights=[1, 2, 3]), "a row of 'weights' is 1; it must be a list"),
     "weights ragged": (damaged(weights=[[1, 2]]), "a row of 'weights' has 2 numbers; with these features it must have 3"),
     "weight true": (damaged(weights=[[1, 2, True]]), "a number in a row of 'weights' is True; it must be a number"),
+    "weight astray": (
+        damaged(weights=[[1, -1e10, 3]]),
+        "prior: a weight of 1e+10 is more than 100 from 0; train the prior again, with smaller steps",
+    ),
     "covariance not square": (
         damaged(covariance=[[1, 0, 0]]),
         "prior: covariance has shape (1, 3); its features and items need (3, 3)",

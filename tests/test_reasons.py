@@ -64,8 +64,8 @@ ALL = [(kind, answer) for kind, answers in ANSWERS.items() for answer in answers
         (
             "prior",
             "",
-            "Nothing you answered says much about this yet; it is only a first guess for your phone number.",
-            "您的回答还没有涉及这一点；这只是对您的电话号码的初步推测。",
+            "A guess from what is usual for your phone number; no single answer of yours says more about it yet.",
+            "这是根据一般情况对您的电话号码所作的推测；您的回答中还没有哪一条更能说明问题。",
         ),
     ],
 )

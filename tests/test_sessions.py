@@ -236,14 +236,14 @@ DAMAGED = {
         "{",
         (
             "this is not a JSON document (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)); "
-            "the file is damaged or cut off, export it again"
+            "the file is damaged or cut off: take a whole copy, or make it anew"
         ),
     ),
     "empty": (
         "",
         (
-            "this is not a JSON document (Expecting value: line 1 column 1 (char 0)); the file is damaged or cut off, "
-            "export it again"
+            "this is not a JSON document (Expecting value: line 1 column 1 (char 0)); the file is damaged or cut off: "
+            "take a whole copy, or make it anew"
         ),
     ),
     "a list": ("[]", "the document is []; it must be an object"),
@@ -258,7 +258,7 @@ DAMAGED = {
     ),
     "a key twice": (
         '{"format": "privwiz.wizard/1", "ego": "a", "ego": "b"}',
-        ("the key 'ego' comes twice in one object; the file was edited or damaged, export it again"),
+        ("the key 'ego' comes twice in one object; the file was edited or damaged: take a whole copy, or make it anew"),
     ),
     "no log": (lambda: without("log"), BROKEN.format("KeyError: 'log'")),
     "no groups": (lambda: without("groups"), BROKEN.format("KeyError: 'groups'")),

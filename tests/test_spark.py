@@ -187,6 +187,9 @@ def test_spark_tells_what_it_cannot_use(session, town, tmp_path):
     write_table(tmp_path / "bad.csv", {"user": ["ada"], "item": ["phone"], "decision": ["deny"]})
     with pytest.raises(DataError, match=r"column 'friend' is missing \(found 'user', 'item', 'decision'\)"):
         label_on_spark(tables(town, answers=tmp_path / "bad.csv"), tmp_path / "out", how, session=session)
+    write_table(tmp_path / "strong.csv", {"source": ["ada"], "target": ["bo"], "Weight": [3]})
+    with pytest.raises(DataError, match="column 'Weight' is not read; call it 'weight', or leave it out"):
+        label_on_spark(tables(town, edges=tmp_path / "strong.csv"), tmp_path / "out", how, session=session)
     with pytest.raises(DataError, match="Spark cannot read it"):
         label_on_spark(tables(town, edges=tmp_path / "none.parquet"), tmp_path / "out", how, session=session)
     write_table(tmp_path / "numbers.parquet", {"source": [1.5], "target": ["bo"]})

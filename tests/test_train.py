@@ -95,6 +95,13 @@ def test_sampling_is_warned_about(few, tmp_path):
     assert "does not lower epsilon" in said
 
 
+@pytest.mark.parametrize(("delta", "warned"), [("0.1", True), ("0.01", False)])
+def test_a_delta_that_promises_nothing_is_warned_about(delta, warned, few, tmp_path):
+    """A delta of one in the number of devices allows to tell all about one of twelve: the command says so."""
+    said = train(*few, *FEW, "--epsilon", "1", "--delta", delta, "--out", str(tmp_path / "p.json"))
+    assert ("Warning: delta 0.1 is not below one in 12 devices" in said) == warned
+
+
 @pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_prior(few, tmp_path):
     """Killed with SIGKILL after some rounds and resumed, a training ends with the very bytes of one that was not killed."""
@@ -127,6 +134,20 @@ def test_a_checkpoint_of_other_options_is_refused(few, tmp_path):
     assert "Going on after round 8" in train(*few, *FEW, "--resume", "--out", str(out))
 
 
+def test_an_interrupted_training_says_how_it_goes_on(few, tmp_path):
+    """Ctrl-C between two rounds ends the command with code 130, and with the way to go on."""
+    out = tmp_path / "prior.json"
+    command = [str(Path(sys.executable).parent / "privwiz"), "train", *DATA, *few, *FEW, "--rounds", "1000", "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        for line in process.stderr:
+            if line.startswith("round "):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert f"Interrupted. The rounds so far are in {out}.checkpoint; the same command with --resume goes on." in rest
+
+
 def interrupted(*_):
     """Interrupt, as somebody at the keyboard would."""
     raise KeyboardInterrupt
@@ -136,7 +157,11 @@ def interrupted(*_):
     ("options", "code", "says"),
     [
         (["--answers", str(TOWN / "answers.csv")], 1, "6 of 6 devices are left to train; a sum of fewer than 10"),
-        ([*ANSWERS, "--min-cohort", "5"], 1, "a minimum cohort of 5 is below 10"),
+        (
+            [*ANSWERS, "--min-cohort", "5"],
+            1,
+            "a minimum cohort of 5 is below 10; only a simulation may: --allow-small-cohorts",
+        ),
         ([*ANSWERS, "--epsilon", "1", "--noise-multiplier", "1"], 2, "give one of them"),
         ([*ANSWERS, "--epsilon", "0"], 2, "--epsilon"),
         ([*ANSWERS, "--algorithm", "magic"], 2, "magic"),
@@ -144,6 +169,7 @@ def interrupted(*_):
         ([*ANSWERS, "--start", "nowhere.json"], 1, "nowhere.json"),
         (["--answers", "nowhere.csv"], 1, "nowhere.csv"),
         ([*ANSWERS, "--checkpoint", "none/kept"], 1, "does not exist"),
+        ([*ANSWERS, "--checkpoint", "-"], 1, "-: standard output cannot hold it; give a file"),
         ([*ANSWERS, "--noise-multiplier", "1", "--algorithm", "fedavg"], 1, "use reptile or fedsgd"),
     ],
 )
@@ -156,7 +182,8 @@ def test_what_cannot_be_is_said(options, code, says, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("out", "says"), [("-", "written to a file"), ("prior.csv", ".json"), ("none/prior.json", "does not exist")]
+    ("out", "says"),
+    [("-", "standard output cannot hold it; give a file"), ("prior.csv", ".json"), ("none/prior.json", "does not exist")],
 )
 def test_a_bad_output_is_found_before_the_work(out, says, tmp_path, monkeypatch):
     """An output that cannot be written is refused at once."""
@@ -167,7 +194,7 @@ def test_a_bad_output_is_found_before_the_work(out, says, tmp_path, monkeypatch)
 def test_the_checkpoint_is_a_file_of_its_own(tmp_path):
     """A checkpoint of the name of an output would be removed with it: it is refused."""
     out = str(tmp_path / "prior.json")
-    assert "the same file" in train(*ANSWERS, "--out", out, "--checkpoint", out, code=1)
+    assert "--out and --checkpoint must be two files" in train(*ANSWERS, "--out", out, "--checkpoint", out, code=2)
 
 
 def test_with_noise_nothing_else_tells_of_one_device(few, tmp_path):
@@ -190,6 +217,15 @@ def test_little_noise_is_told_as_no_bound(few, tmp_path):
     said = train(*few, *FEW, "--noise-multiplier", "1e-6", "--out", str(out), "--report", str(tmp_path / "r.html"))
     assert "no bound" in said
     assert Prior.load(out).provenance["privacy"]["epsilon"] is None
+
+
+@pytest.mark.parametrize("rate", ["100", "1e9"])
+def test_a_training_gone_astray_writes_nothing(rate, few, tmp_path):
+    """With a learning rate far too large, the command says so in a line, and leaves no prior that would show things to people."""
+    out = tmp_path / "prior.json"
+    said = train(*few, *FEW, "--learning-rate", rate, "--out", str(out), code=1)
+    assert "take smaller learning rates" in said
+    assert not out.exists()
 
 
 def test_small_cohorts_need_the_flag(tmp_path):

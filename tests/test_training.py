@@ -445,6 +445,26 @@ def test_weights_that_explode_are_refused():
         finish(Training(drawn(), ITEMS, replace(NO_VALIDATION, learning_rate=1e300), PlainSum()))
 
 
+def test_weights_beyond_sense_are_refused():
+    """Weights that are finite, but such that no wizard could compute with them, end the training at once."""
+    with pytest.raises(DataError, match=r"round of learn led to a weight of .* take smaller learning rates"):
+        finish(Training(drawn(), ITEMS, replace(NO_VALIDATION, learning_rate=1e9), PlainSum()))
+
+
+@pytest.mark.parametrize("noise", [0, 0.05])
+def test_a_training_that_leads_astray_makes_no_prior(noise):
+    """Where the loss ends above where it began, and nobody was held out to mend that, no prior comes of the training.
+
+    Nor with noise, where it is by more than noise alone may. The wizard would be sure of what is wrong, and show things that
+    nobody has allowed.
+    """
+    plan = replace(NO_VALIDATION, learning_rate=30, noise_multiplier=noise)
+    training = Training(drawn(), ITEMS, plan, PlainSum(), Prior.default() if noise else None)
+    state = finish(training)
+    with pytest.raises(DataError, match=r"the loss went from .* to .*; take smaller learning rates, or fewer rounds"):
+        training.prior(state)
+
+
 def test_scales_stay_where_nobody_could_practise():
     """Where no validation device has a cell left to compare, scales and calibration are not chosen."""
     few = [device_of(cliques, f"u{k}", profile_items(ITEMS), {("phone", f"u{k}-01"): "allow"}) for k in range(24)]

@@ -1,4 +1,5 @@
 import json
+import pickle
 from collections import Counter
 from dataclasses import replace
 
@@ -657,6 +658,23 @@ def test_what_is_not_a_network_a_prior_or_an_id_is_refused_in_words():
         Wizard(network, items=["phone"], prior="prior.json")
     with pytest.raises(UnknownFriend, match="1 is not a friend in this network; ids are texts here, such as '1'"):
         Wizard(network, items=["phone"]).label("phone", 1, "deny")
+
+
+def test_a_wizard_can_be_pickled_at_any_time():
+    """Before and after it has computed something, a wizard survives pickling, as a cache or another process needs it."""
+    wizard = Wizard(NETWORK, TWO)
+    for _ in range(2):
+        back = pickle.loads(pickle.dumps(wizard))  # noqa: S301 - our own bytes
+        assert back.policy().to_json() == wizard.policy().to_json()
+        assert back.to_json() == wizard.to_json()
+        wizard.label("phone", FRIENDS[0], "allow")
+        wizard.policy()
+
+
+def test_a_fork_shares_what_was_computed():
+    """Nothing is computed again for a fork before it goes its own way."""
+    wizard = Wizard(NETWORK, TWO)
+    assert wizard.belief() is wizard.fork().belief()
 
 
 def test_a_fork_goes_its_own_way():

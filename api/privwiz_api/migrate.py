@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from privwiz.errors import DataError
@@ -21,9 +22,18 @@ def migrate(database: Database) -> None:
 
 
 def migrate_back(database: Database, revision: str) -> None:
-    """Bring the tables back to an earlier form; ``"base"`` takes them away, with all that is in them."""
-    with database.write("migrate") as connection:
-        command.downgrade(_config(connection), revision)
+    """Bring the tables back to an earlier form; ``"base"`` takes them away, with all that is in them.
+
+    Raises
+    ------
+    DataError
+        If there is no such form to go back to. Nothing changes then.
+    """
+    try:
+        with database.write("migrate") as connection:
+            command.downgrade(_config(connection), revision)
+    except CommandError as error:
+        raise DataError(f"the tables cannot go back to {revision!r} ({error}); name an earlier revision, or base") from None
 
 
 def prepare(database: Database) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from privwiz.commands.conversation import Terminal, converse, screens_text
+from privwiz.commands.conversation import Terminal, converse, counted
 from privwiz.commands.options import (
+    CLASSIFIERS,
     Command,
     Words,
     check_output,
@@ -98,9 +100,9 @@ def ask(  # noqa: PLR0913, PLR0917 - click hands over every option
     if out is not None:
         check_output(out)
     if state is not None:
-        check_output(state, ())
-    if state is not None and state == out:
-        raise click.UsageError("--state and --out must be two files.")
+        check_output(state, (), standard=False)
+    if classifier != CLASSIFIERS[0] and kinds is not None and not {"friend", "cell"}.intersection(kinds):
+        raise click.UsageError(f"--classifier {classifier} asks about friends only: name friend or cell among --kinds.")
     terminal = Terminal(language, on_stderr=out == STANDARD)
     network = read_ego_network(graph, user, profiles)
     resumed = state is not None and Path(state).exists()
@@ -167,12 +169,13 @@ def _refuse(option: str, begun: object) -> NoReturn:
 
 
 def _greet(wizard: "Wizard", terminal: Terminal, *, resumed: bool) -> None:
-    network = wizard.network
+    network, language = wizard.network, terminal.language
     user = plain(network.ego_profile.get("name", (network.ego,))[0])
     if resumed:
-        terminal.tell("welcome_back", user=user, screens=screens_text(wizard.progress().screens, terminal.language))
+        terminal.tell("welcome_back", user=user, screens=counted("screen", wizard.progress().screens, language))
     elif network.n:
-        terminal.tell("welcome", user=user, friends=network.n, items=len(wizard.items))
+        friends, items = counted("friend", network.n, language), counted("thing", len(wizard.items), language)
+        terminal.tell("welcome", user=user, friends=friends, items=items)
     else:
         terminal.tell("no_friends", user=user)
     terminal.say()
@@ -180,13 +183,10 @@ def _greet(wizard: "Wizard", terminal: Terminal, *, resumed: bool) -> None:
 
 def _finish(wizard: "Wizard", terminal: Terminal, state: str | None, out: str | None) -> None:
     policy, language = wizard.policy(), terminal.language
-    screens = screens_text(wizard.progress().screens, language)
+    friends, items = counted("friend", len(policy.friends), language), counted("thing", len(policy.items), language)
+    screens = counted("screen", wizard.progress().screens, language)
     terminal.say()
-    terminal.say(
-        click.style(
-            tell("policy_head", language, items=len(policy.items), friends=len(policy.friends), screens=screens), bold=True
-        )
-    )
+    terminal.say(click.style(tell("policy_head", language, items=items, friends=friends, screens=screens), bold=True))
     terminal.say(policy_summary(policy, wizard.circles, language))
     terminal.say()
     terminal.tell("proposal")
@@ -201,4 +201,4 @@ def _finish(wizard: "Wizard", terminal: Terminal, state: str | None, out: str | 
     if out != STANDARD:
         terminal.tell("written", out=out)
     if out.lower().endswith(".json") and policy.friends:
-        terminal.tell("look_closer", out=out, friend=policy.friends[0])
+        terminal.tell("look_closer", out=quote(out), friend=quote(policy.friends[0]))

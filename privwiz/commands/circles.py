@@ -72,7 +72,7 @@ def circles(
     from privwiz.readers import read_ego_network
 
     if picture is not None:
-        check_output(picture, (".svg", ".png"))
+        check_output(picture, (".svg", ".png"), standard=False)
     if json_path is not None:
         check_output(json_path, (".json",))
     network = read_ego_network(graph, user, profiles)

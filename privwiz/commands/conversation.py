@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from privwiz.screens import Screen, Toggle
     from privwiz.wizard import Wizard
 
-__all__ = ["Terminal", "converse", "screens_text", "show_screen"]
+__all__ = ["Terminal", "converse", "counted", "show_screen"]
 
 _NEARLY_DONE = 1.5
 """Cells set right per unit of effort, below which little is left to gain; the wizard stops at `privwiz.asking.LEAST_GAIN`."""
@@ -116,9 +116,9 @@ def show_screen(wizard: "Wizard", screen: "Screen", terminal: Terminal) -> None:
     terminal.say(click.style(_hint(screen, language), dim=True))
 
 
-def screens_text(number: int, language: str) -> str:
-    """Return ``"1 screen"`` or ``"4 screens"``."""
-    return tell("one_screen" if number == 1 else "screens", language, number=number)
+def counted(noun: str, number: int, language: str) -> str:
+    """Return ``"1 screen"`` or ``"4 screens"``; so for every noun of which the texts have both."""
+    return tell(f"one_{noun}" if number == 1 else f"{noun}s", language, number=number)
 
 
 def _headline(wizard: "Wizard", screen: "Screen", language: str, width: int) -> str:
@@ -193,8 +193,10 @@ def _last_reply(wizard: "Wizard", terminal: Terminal) -> Reply:
             return Reply("quit")
         if action == "policy":
             terminal.say(policy_summary(wizard.policy(), wizard.circles, terminal.language))
-        else:
-            terminal.tell("last_hint")
+            continue
+        if action is None:
+            terminal.tell("not_taken", token=plain(line.strip()))
+        terminal.tell("last_hint")
     return Reply("quit")
 
 

@@ -24,7 +24,7 @@ from privwiz.commands.options import (
     read_prior,
     seed_option,
 )
-from privwiz.commands.terminal import pad, render_table, terminal_width
+from privwiz.commands.terminal import pad, plain, render_table, terminal_width
 from privwiz.decisions import Decision
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import STANDARD, ending, writing
@@ -210,7 +210,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - click hands over every option
             f"no user has {folds} answers (allow or deny) about an item; give more answers or lower --folds", source=table.source
         )
     if len(chosen) > 1 and left.failed:
-        some = ", ".join(left.failed[:10]) + (" ..." if len(left.failed) > 10 else "")
+        some = ", ".join(map(plain, left.failed[:10])) + (" ..." if len(left.failed) > 10 else "")
         click.echo(f"Error: {len(left.failed)} of {len(chosen)} users could not be evaluated: {some}", err=True)
     if left.failed:
         click.get_current_context().exit(1)

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from privwiz.case import MOST_FRIENDS
 from privwiz.errors import DataError
-from privwiz.files import STANDARD, check_there, ending, source_name
+from privwiz.files import STANDARD, check_there, ending, source_name, unfinished_folder
 from privwiz.policy_parts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -167,7 +167,13 @@ def run_many(
             if path is not None:
                 check_there(path)
         line, resources = ProgressLine(interactive=sys.stderr.isatty()), Resources(workers or _processors())
-        run = label_many(given, out, labelling, layout=layout, resources=resources, resume=resume, watcher=line)
+        try:
+            run = label_many(given, out, labelling, layout=layout, resources=resources, resume=resume, watcher=line)
+        except KeyboardInterrupt:
+            line.end()
+            if unfinished_folder(out).exists():
+                click.echo("Interrupted. What is done is kept; the same command with --resume goes on.", err=True)
+            raise
         line.end()
     outcomes, rejected = run.report.outcomes, sum(run.report.rejected.values())
     unchanged = f", {outcomes['unchanged']:,} unchanged" if given.since is not None else ""

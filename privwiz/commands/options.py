@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from privwiz.prior import Prior
 
 __all__ = [
+    "CLASSIFIERS",
     "GRAPH_FORMS",
     "Command",
     "Words",
@@ -48,13 +50,32 @@ CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn", "forest")
 
 _POLICY_ENDINGS = (".json", ".csv", ".parquet")
 
+_WRITTEN = ("out", "json_path", "picture", "report", "state", "checkpoint")
+_READ = (
+    *("graph", "profiles", "answers", "users_path", "items", "prior", "start", "remote_config"),
+    *("policy", "old", "new", "state_path"),
+)
+
 
 class Command(click.Command):
-    """A command whose help keeps paragraphs with indented lines as they are written."""
+    """A command that writes no file over one it reads, and whose help keeps paragraphs with indented lines as they are."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.help = keep_indented(self.help)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless a file that it writes is also one that it reads, or writes besides."""
+        shown = {param.name: param.get_error_hint(ctx).strip("'") for param in self.params}
+        paths = {
+            name: os.path.realpath(path)
+            for name in (*_WRITTEN, *_READ)
+            if isinstance(path := ctx.params.get(name), str) and path != STANDARD
+        }
+        for written, other in product(_WRITTEN, paths):
+            if other != written and paths[other] == paths.get(written) and not Path(paths[other]).is_dir():
+                raise click.UsageError(f"{shown[written]} and {shown[other]} must be two files.", ctx)
+        return super().invoke(ctx)
 
 
 def keep_indented(text: str | None) -> str | None:
@@ -134,7 +155,7 @@ def read_items(items: str | None) -> tuple[ProfileItem, ...] | None:
     """
     if items is None:
         return None
-    if ending(items) in (".csv", ".parquet"):
+    if items == STANDARD or ending(items) in (".csv", ".parquet"):
         return _items_of_table(items)
     return profile_items(tuple(word.strip() for word in items.split(",") if word.strip()))
 
@@ -176,6 +197,8 @@ def read_policy_file(path: str) -> "Policy":
     from privwiz.files import read_text
     from privwiz.policy import Policy
 
+    if ending(path) in (".csv", ".parquet"):
+        raise DataError("a table; give a policy in JSON, as `privwiz ask --out policy.json` writes it", source=path)
     text = read_text(path)
     try:
         return Policy.from_json(text)
@@ -196,15 +219,18 @@ def read_circles_of(path: str) -> "Circles":
         raise DataError(str(error), source=source_name(path)) from None
 
 
-def check_output(path: str, endings: Sequence[str] = _POLICY_ENDINGS) -> None:
+def check_output(path: str, endings: Sequence[str] = _POLICY_ENDINGS, *, standard: bool = True) -> None:
     """See to it that a path can be written to before the work begins.
 
     Raises
     ------
     DataError
-        If its ending is none of ``endings`` (any will do if there are none), or its directory does not exist or forbids it.
+        If it is standard output and that is not meant (``standard``), if its ending is none of ``endings`` (any will do if there
+        are none), or if its directory does not exist or forbids it.
     """
     if path == STANDARD:
+        if not standard:
+            raise DataError("standard output cannot hold it; give a file", source=path)
         return
     if endings and ending(path) not in endings:
         listed = f"{', '.join(endings[:-1])} or {endings[-1]}" if len(endings) > 1 else endings[0]

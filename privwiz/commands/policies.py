@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from privwiz.commands.options import Command, check_output, language_option, read_circles_of, read_policy_file
-from privwiz.commands.terminal import render_table, terminal_width
+from privwiz.commands.terminal import plain, render_table, terminal_width
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.files import STANDARD, ending, writing
 
@@ -69,7 +69,7 @@ def diff(old: str, new: str, json_path: str | None, language: str) -> None:
     if json_path is not None:
         _write(json_path, changes.to_json(indent=1))
     if json_path != STANDARD:
-        names = dict(zip((*before.friends, *after.friends), (*before.names, *after.names), strict=True))
+        names = dict(zip((*before.friends, *after.friends), map(plain, (*before.names, *after.names)), strict=True))
         click.echo(changes.text(language, names))
 
 
@@ -79,9 +79,9 @@ def diff(old: str, new: str, json_path: str | None, language: str) -> None:
     "--format", "form", type=click.Choice(FORMATS), help="What to write.  [default: by the ending of --out: json, csv or parquet]"
 )
 @click.option("--out", default=STANDARD, show_default=True, metavar="FILE", help="Where to; - is standard output.")
-@click.option("--state", metavar="FILE", help="For audiences: the saved wizard, with whose circles they are said.")
+@click.option("--state", "state_path", metavar="FILE", help="For audiences: the saved wizard, with whose circles they are said.")
 @language_option
-def export(policy: str, form: str | None, out: str, state: str | None, language: str) -> None:
+def export(policy: str, form: str | None, out: str, state_path: str | None, language: str) -> None:
     """Write the POLICY (.json, - for standard input) for another program.
 
     Only what is allowed is granted; all else stays hidden. openfga and cedar fit the model and the schema that openfga-model and
@@ -95,7 +95,7 @@ def export(policy: str, form: str | None, out: str, state: str | None, language:
         raise click.UsageError("Say what to write: --format, or an --out that ends in .json, .csv or .parquet.")
     if form == "parquet" and out == STANDARD:
         raise click.UsageError("Parquet is not text: give a file, such as --out policy.parquet.")
-    if state is not None and form != "audiences":
+    if state_path is not None and form != "audiences":
         raise click.UsageError("--state is for --format audiences only.")
     read = read_policy_file(policy)
     if form == "csv":
@@ -103,7 +103,7 @@ def export(policy: str, form: str | None, out: str, state: str | None, language:
     elif form == "parquet":
         read.to_parquet(out, language)
     else:
-        _write(out, _text(read, form, state))
+        _write(out, _text(read, form, state_path))
 
 
 def _text(policy: "Policy", form: str, state: str | None) -> str:

@@ -8,6 +8,7 @@ from click.core import ParameterSource
 
 from privwiz.commands.options import GRAPH_FORMS, Command, note, profiles_option, progress, seed_option
 from privwiz.errors import DataError
+from privwiz.files import STANDARD
 
 __all__ = ["simulate"]
 
@@ -85,6 +86,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - click hands over every option
         raise click.UsageError("--people invents users, --graph takes those of a graph; give one of the two.")
     if graph is None and profiles is not None:
         raise click.UsageError("--profiles is for --graph only.")
+    if out == STANDARD:
+        raise click.UsageError("--out is a folder for several tables; standard output cannot hold them.")
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise DataError("a file; give a folder", source=out)

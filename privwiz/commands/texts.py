@@ -25,16 +25,20 @@ g                 确认，并采用全部建议；g 5 都不行：除第 5 项�
 不可以            全部设为此值并确认；不可以 2 可以：除第 2 项外
 3 ?               第 3 项不确定：在您决定之前不会显示
 3 -               第 3 项不回答
-                  只要不产生歧义，写开头即可：2 大 5 n
+                  只要不产生歧义，写开头即可：2 大多 5 n
 s 跳过本屏 · u 撤销上一屏 · w 为什么问这个
 p 目前的结果 · q 停止（已确认的都会保留） · h 帮助"""
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "welcome": (
-        "{user}: {friends} friends, {items} things to protect.\nAnswering shows nothing to anybody; it makes a proposal.",
-        "{user}：{friends} 位好友，{items} 项资料。\n回答问题不会向任何人公开资料；最后您会得到一份建议。",
+        "{user}: {friends}, {items} to protect.\nAnswering shows nothing to anybody; it makes a proposal.",
+        "{user}：{friends}，{items}。\n回答问题不会向任何人公开资料；最后您会得到一份建议。",
     ),
     "welcome_back": ("Welcome back, {user}: {screens} answered so far.", "{user}，欢迎回来：已回答 {screens}。"),
+    "one_friend": ("1 friend", "1 位好友"),
+    "friends": ("{number} friends", "{number} 位好友"),
+    "one_thing": ("1 thing", "1 项资料"),
+    "things": ("{number} things", "{number} 项资料"),
     "one_screen": ("1 screen", "1 屏"),
     "screens": ("{number} screens", "{number} 屏"),
     "no_friends": ("{user} has no friends in this graph: there is nothing to ask.", "{user} 在此图中没有好友：没有什么要问的。"),
@@ -63,6 +67,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "No further screen would pay:\ncorrecting the result by hand is now less work than answering.",
         "继续提问已不划算：现在直接修改结果比回答更省事。",
     ),
+    "not_taken": ("“{token}” sets nothing here: no question is open.", "“{token}”没有起作用：现在没有待回答的问题。"),
     "last_hint": ("Enter: finish · u: take the last screen back · p: the policy", "回车：完成 · u：撤销上一屏 · p：查看结果"),
     "interrupted": ("Interrupted. Every screen that you confirmed is in {state}.", "已中断。您确认过的每一屏都保存在 {state}。"),
     "interrupted_unsaved": (
@@ -124,7 +129,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no_number": ("Which number should be “{token}”? For example: 1 {token}", "哪一项要设为“{token}”？例如：1 {token}"),
     "share_only": ("{token} is a share; it answers only how many of all friends.", "{token} 是比例，只能用于回答“多少好友”。"),
     "too_much": ("{token} is more than all of them; say at most 100%.", "{token} 超过了全部；最多为 100%。"),
-    "policy_head": ("{items} things x {friends} friends, after {screens}", "{items} 项资料 × {friends} 位好友，已回答 {screens}"),
+    "policy_head": ("{items} x {friends}, after {screens}", "{items} × {friends}，已回答 {screens}"),
     "columns": ("thing|shown|hidden|to decide", "资料|可见|不可见|待您决定"),
     "to_decide": ("“To decide” is hidden until you decide.", "“待您决定”的在您决定之前不会显示。"),
     "by_circle": (

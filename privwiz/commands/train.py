@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
-from privwiz.commands.options import Command, check_output, graph_options, progress, read_items, read_prior, seed_option
+from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
+from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, MissingExtra, PrivwizError
-from privwiz.files import STANDARD
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -196,7 +195,9 @@ def train(  # noqa: PLR0913 - click hands over every option
     if epsilon is not None and noise_multiplier is not None:
         raise click.UsageError("--epsilon and --noise-multiplier both say how much noise there is; give one of them")
     _check_outputs(out, report)
-    kept = _checkpoint(checkpoint or f"{out}.checkpoint", {out, report}, resume=resume)
+    kept = _checkpoint(checkpoint or f"{out}.checkpoint", resume=resume)
+    if secure_sum.startswith("tfe"):
+        note("Loading TensorFlow ...")
     engine = make_engine(secure_sum, None if remote_config is None else Cluster.load(remote_config))
     beginning = _start(start, noisy=bool(epsilon or noise_multiplier))
     plan = TrainingPlan(
@@ -212,9 +213,13 @@ def train(  # noqa: PLR0913 - click hands over every option
     fingerprint = _fingerprint(training.plan, names, data, beginning, secure_sum)
     state = load_checkpoint(kept, fingerprint) if kept.exists() else training.first()
     _introduce(training, secure_sum, remote_config, resumed=len(state.history))
-    for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
-        state = after
-        click.echo(_line(training, state), err=True)
+    try:
+        for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
+            state = after
+            click.echo(_line(training, state), err=True)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted. The rounds so far are in {kept}; the same command with --resume goes on.", err=True)
+        raise
     provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
     if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
         provenance["data_sha256"] = data
@@ -229,20 +234,16 @@ def train(  # noqa: PLR0913 - click hands over every option
 
 
 def _check_outputs(out: str, report: str | None) -> None:
-    if out == STANDARD:
-        raise DataError("a prior is written to a file; give one that ends in .json", source=out)
-    check_output(out, (".json",))
+    check_output(out, (".json",), standard=False)
     if report is not None:
         check_output(report, (".html",))
         if find_spec("matplotlib") is None:
             raise MissingExtra("a report", "plot")
 
 
-def _checkpoint(path: str, outputs: AbstractSet[str | None], *, resume: bool) -> Path:
+def _checkpoint(path: str, *, resume: bool) -> Path:
     """Return where the training is kept."""
-    check_output(path, ())
-    if Path(path).resolve() in {Path(other).resolve() for other in outputs if other is not None}:
-        raise DataError("the checkpoint and an output are the same file; give the checkpoint another name", source=path)
+    check_output(path, (), standard=False)
     try:
         there = Path(path).exists()
     except OSError as error:
@@ -302,6 +303,10 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     )
     if remote_config is None:
         click.echo("Everything runs in this process: a simulation, which hides nothing from whoever runs it.", err=True)
+    else:
+        click.echo(
+            f"Connecting to the parties in {remote_config}; one that does not answer is waited for, up to a minute.", err=True
+        )
     if not training.validation:
         click.echo(
             "Nobody is held out: the loss is that of devices that train, and scales and calibration stay those of the prior "
@@ -313,6 +318,12 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     elif plan.participation < 1:
         click.echo(
             "Warning: that devices are drawn does not lower epsilon here: aggregators and model owner see who takes part.",
+            err=True,
+        )
+    devices = len(training.training) + len(training.validation)
+    if plan.noise_multiplier and plan.delta * devices >= 1:
+        click.echo(
+            f"Warning: delta {plan.delta:g} is not below one in {devices} devices; to tell all about one of them would keep it.",
             err=True,
         )
     if resumed:
@@ -342,7 +353,7 @@ def _close(training: "Training", state: "TrainingState", out: str, failed: Seque
         )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:
-        some = ", ".join(failed[:10]) + (" ..." if len(failed) > 10 else "")
+        some = ", ".join(map(plain, failed[:10])) + (" ..." if len(failed) > 10 else "")
         total = len(failed) + len(training.training) + len(training.validation)
         click.echo(f"Error: {len(failed)} of {total} users could not train: {some}", err=True)
         click.get_current_context().exit(1)

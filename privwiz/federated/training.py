@@ -3,6 +3,7 @@
 The model owner's whole knowledge is a `TrainingState`; it changes by opened sums only. The devices are played in this process.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -44,7 +45,7 @@ from privwiz.federated.training_plan import BOUNDS, L2, Step, TrainingPlan, roun
 from privwiz.federated.training_state import RoundRecord, TrainingState
 from privwiz.federated.updates import Update, pack, unpack
 from privwiz.posterior import bound_weight
-from privwiz.prior import Prior
+from privwiz.prior import MOST_WEIGHT, Prior
 from privwiz.tuning import CANDIDATES
 
 __all__ = ["Training"]
@@ -57,6 +58,8 @@ _PSEUDO_USERS = 20.0
 _COARSE_BITS = 16
 """Of standardisation, whose sums are large: steps of 1.5e-5, and room for ten million devices."""
 _MOST_DRAWS = 1000
+_NOISE_MARGIN = 3.0
+"""So many standard deviations of noise between two losses are no noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +179,7 @@ class Training:
         SumRefused
             If a sum must not be, such as one of too few devices, or a party of it is lost.
         DataError
-            If the state is of another schedule, or the weights are no longer finite numbers.
+            If the state is of another schedule, or the weights are no longer numbers that make sense.
         """
         state = self.first() if state is None else state
         done = [record.step for record in state.history]
@@ -209,11 +212,19 @@ class Training:
         state : TrainingState
         provenance : mapping, optional
             Is kept beside what the training says of itself.
+
+        Raises
+        ------
+        DataError
+            If the losses say that the weights are worse than those at the beginning and than none, by more than noise alone
+            may, and no scales and calibration were chosen: a wizard would be sure of what is wrong.
         """
         fallback = self.start or Prior.default()
         name, scales, calibration = "those of the prior that it started from", fallback.scales, fallback.calibration
         if state.losses.any():
             name, scales, calibration = chosen_scales(_tried(state))
+        else:
+            self._check_losses(state)
         contributors = [record.contributors for record in state.history if record.step == "learn"]
         spent = self.spent(state)
         told = {
@@ -227,6 +238,22 @@ class Training:
             "start": None if self.start is None else dict(self.start.provenance),
         }
         return replace(self._prior(state), scales=scales, calibration=calibration, provenance={**(provenance or {}), **told})
+
+    def _check_losses(self, state: TrainingState) -> None:
+        judged = [
+            (record.loss, record.contributors)
+            for record in state.history
+            if record.step == "evaluate" and record.loss is not None
+        ]
+        if not judged:
+            return
+        (before, some), (after, others) = judged[0], judged[-1]
+        noise = self.plan.noise_multiplier * BOUNDS["evaluate"] * math.sqrt(PARTIES)
+        if after - max(before, math.log(2)) > _NOISE_MARGIN * noise * math.hypot(1 / some, 1 / others):
+            raise DataError(
+                f"the loss went from {before:.4f} to {after:.4f}, and ln 2 = 0.6931 is knowing nothing; "
+                "take smaller learning rates, or fewer rounds"
+            )
 
     def _rounds(self, steps: Sequence[Step]) -> int:
         return rounds_of_one_device(tuple(steps), validates=bool(self.validation))
@@ -244,6 +271,8 @@ class Training:
             norm = float(np.linalg.norm(after.weights - state.weights))
         if not (np.isfinite(norm) and np.isfinite(after.covariance).all()):
             raise DataError(f"a round of {step} led to numbers that are not finite; take smaller learning rates")
+        if (largest := np.abs(after.weights).max(initial=0)) > MOST_WEIGHT:
+            raise DataError(f"a round of {step} led to a weight of {largest:g}, far from any sense; take smaller learning rates")
         record = RoundRecord(
             step=step,
             round_id=state.next_round,

@@ -120,7 +120,9 @@ class TrainingPlan:
         if self.validation_split is not None:
             self._check("validation_split", 0 <= self.validation_split < 1, "a number from 0 up and below 1")
         if self.min_cohort < MINIMUM_COHORT and not self.simulation:
-            raise SumRefused(f"a minimum cohort of {self.min_cohort} is below {MINIMUM_COHORT}; only a simulation may have it")
+            raise SumRefused(
+                f"a minimum cohort of {self.min_cohort} is below {MINIMUM_COHORT}; only a simulation may: --allow-small-cohorts"
+            )
 
     def _check(self, name: str, right: object, must_be: str) -> None:
         if not right:

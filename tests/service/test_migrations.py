@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.engine import make_url
 
+from privwiz.errors import DataError
 from privwiz_api.database import Database
 from privwiz_api.documents import Catalogue, pack, unpack
 from privwiz_api.migrate import is_current, migrate, migrate_back
@@ -62,6 +63,14 @@ def test_forward_and_back_with_data(database):
     assert not is_current(database)
     migrate(database)
     assert fill(database)
+
+
+def test_back_to_what_never_was(database):
+    """A revision that there is none of is refused in a sentence, and nothing changes."""
+    migrate(database)
+    with pytest.raises(DataError, match=r"the tables cannot go back to '9999' \(.*\); name an earlier revision, or base"):
+        migrate_back(database, "9999")
+    assert is_current(database)
 
 
 def test_catalogues_and_acceptances_of_the_first_version(database):
