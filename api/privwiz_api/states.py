@@ -281,17 +281,15 @@ class States:
     def current(self, tenant: str, user: str) -> State | None:
         """Return the current state; None where there is no such user."""
         with self._database.read() as connection:
-            version = _version(connection, tenant, user)
-            if version is None:
-                self.forget(tenant, user)
-                return None
-            known = self._states.get((tenant, user))
-            if known is not None and known.version == version:
-                return known
-            with self._load.turn():
-                state = self._read(connection, tenant, user, version, known)
-        self.remember(state)
-        return state
+            return self.read(connection, tenant, user)
+
+    def read(self, connection: Connection, tenant: str, user: str) -> State | None:
+        """Return the state that a transaction sees, as `current` does."""
+        version = _version(connection, tenant, user)
+        if version is None:
+            self.forget(tenant, user)
+            return None
+        return self._state(connection, tenant, user, version)
 
     def remember(self, state: State) -> None:
         """Remember a state that is current."""
@@ -304,15 +302,15 @@ class States:
 
     def written(self, tenant: str, user: str, write: Callable[[State], bytes]) -> tuple[Version, bytes] | None:
         """Return the user's whole policy as ``write`` writes it, remembered while nothing changes."""
-        version = self.version(tenant, user)
-        if version is None:
-            return None
-        known = self._written.get((tenant, user))
-        if known is not None and known[0] == version:
-            return known
-        state = self.current(tenant, user)
-        if state is None:
-            return None
+        with self._database.read() as connection:
+            version = _version(connection, tenant, user)
+            if version is None:
+                self.forget(tenant, user)
+                return None
+            known = self._written.get((tenant, user))
+            if known is not None and known[0] == version:
+                return known
+            state = self._state(connection, tenant, user, version)
         fresh = (state.version, write(state))
         self._written.put((tenant, user), fresh)
         return fresh
@@ -325,6 +323,16 @@ class States:
     def wizard(self, stored: StoredNetwork, items: Sequence[ProfileItem], log: Sequence[Entry]) -> Wizard:
         """Make the wizard of these inputs."""
         return Wizard(stored.network, tuple(items), self._prior, circles=stored.circles, log=log)
+
+    def _state(self, connection: Connection, tenant: str, user: str, version: Version) -> State:
+        """Return the state of a version that is current, read unless it is remembered."""
+        known = self._states.get((tenant, user))
+        if known is not None and known.version == version:
+            return known
+        with self._load.turn():
+            state = self._read(connection, tenant, user, version, known)
+        self.remember(state)
+        return state
 
     def _read(self, connection: Connection, tenant: str, user: str, version: Version, known: State | None) -> State:
         """Read a state, from the rows that are newer than what is known if network and catalogue are the same."""
