@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Delete, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from privwiz.answers import Entry
@@ -24,12 +24,33 @@ from privwiz_api.tokens import Caller
 
 __all__ = ["Change", "Changes", "Request", "Result"]
 
-S = TypeVar("S", Delete, Select[Any])
-
 KEPT = timedelta(hours=24)
 """How long an idempotency record is kept at least."""
 
 _TRIES = 8
+
+_OF_KEY = (
+    idempotency.c.tenant == bindparam("t"),
+    idempotency.c.caller == bindparam("c"),
+    idempotency.c.key == bindparam("k"),
+)
+_RECORD = select(idempotency).where(*_OF_KEY)
+_FORGET = delete(idempotency).where(*_OF_KEY, idempotency.c.at < bindparam("before"))
+_ADVANCE = (
+    update(users)
+    .where(
+        users.c.tenant == bindparam("t"),
+        users.c.id == bindparam("u"),
+        users.c.generation == bindparam("g"),
+        users.c.revision == bindparam("r"),
+    )
+    .values(revision=bindparam("to"), network_revision=bindparam("network"))
+)
+"""Brings a user from one revision to the next, and touches nobody where somebody else was faster."""
+
+_ADD_USER, _ADD_NETWORK, _ADD_ANSWER, _ADD_ACCEPTANCE, _ADD_RECORD, _ADD_EVENT, _ADD_AUDIT = (
+    insert(table).inline() for table in (users, networks, answers, acceptances, idempotency, outbox, audit)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +153,24 @@ class Changes:
             What ``plan`` raises; 422 for a key that came with another request; 409 if the state keeps changing.
         """
         for _ in range(_TRIES):
-            if request.key is not None:
-                with self._database.read() as connection:
-                    done = _replay(connection, request)
-                if done is not None:
-                    return done
-            state = self._states.current(request.tenant, request.user)
+            with self._database.read() as connection:
+                record = None if request.key is None else connection.execute(_RECORD, _of_key(request)).one_or_none()
+                if record is not None and record.at >= datetime.now(UTC) - KEPT:
+                    return _replayed(record, request)
+                state = self._states.read(connection, request.tenant, request.user)
             if request.caller.generation not in (None, None if state is None else state.version.generation):
                 raise Problem(404, "no-such-user", "There is no such user.")
             with self._load.turn():
                 change = plan(state)
             try:
                 with self._database.write(f"{request.tenant}/{request.user}") as connection:
-                    if not _unchanged(connection, request, state):
+                    now = datetime.now(UTC)
+                    after = change.after or state
+                    if after is not None and not write_state(connection, state, after, now, change):
                         continue
-                    if request.key is not None and (done := _replay(connection, request)) is not None:
-                        return done
-                    self._write(connection, request, state, change)
+                    if record is not None:
+                        connection.execute(_FORGET, {**_of_key(request), "before": now - KEPT})
+                    self._write(connection, request, change, now)
             except IntegrityError:
                 continue
             if change.after is not None:
@@ -156,27 +178,23 @@ class Changes:
             return change.result
         raise Problem(409, "contention", "Others keep changing this user; send the request again.", {"Retry-After": "1"})
 
-    def _write(self, connection: Connection, request: Request, before: State | None, change: Change) -> None:
-        now, after = datetime.now(UTC), change.after
-        if after is not None:
-            write_state(connection, before, after, now, change)
+    def _write(self, connection: Connection, request: Request, change: Change, now: datetime) -> None:
+        """Write what goes with a change; the key of another change that was made meanwhile is refused by the table."""
         if request.key is not None:
-            connection.execute(_recorded(delete(idempotency), request))
-            connection.execute(insert(idempotency).values(_record(request, change.result, now)))
+            connection.execute(_ADD_RECORD, _record(request, change.result, now))
         if request.tenant in self._webhooks:
             for kind, data in change.events:
-                connection.execute(insert(outbox).values(_event(request, kind, data, now)))
-        connection.execute(
-            insert(audit).values(
-                at=now,
-                tenant=request.tenant,
-                user=request.user,
-                actor=request.caller.id,
-                action=request.action,
-                revision=None if after is None else after.version.revision,
-                request=request.id,
-            )
-        )
+                connection.execute(_ADD_EVENT, _event(request, kind, data, now))
+        entry = {
+            "at": now,
+            "tenant": request.tenant,
+            "user": request.user,
+            "actor": request.caller.id,
+            "action": request.action,
+            "revision": None if change.after is None else change.after.version.revision,
+            "request": request.id,
+        }
+        connection.execute(_ADD_AUDIT, entry)
 
     def sweep(self) -> None:
         """Forget the idempotency records that need no longer be kept."""
@@ -184,22 +202,22 @@ class Changes:
             connection.execute(delete(idempotency).where(idempotency.c.at < datetime.now(UTC) - KEPT))
 
 
-def write_state(connection: Connection, before: State | None, after: State, now: datetime, change: Change) -> None:
-    """Write what a state has that the one before had not."""
+def write_state(connection: Connection, before: State | None, after: State, now: datetime, change: Change) -> bool:
+    """Write what a state has that the one before had not; write nothing and return False if that is no longer the present one."""
     own = {"tenant": after.tenant, "user": after.user}
-    version = {"revision": after.version.revision, "network_revision": after.version.network_revision}
+    version = after.version
     if before is None:
-        connection.execute(
-            insert(users).values(
-                tenant=after.tenant, id=after.user, generation=after.version.generation, created_at=now, **version
-            )
-        )
+        row = {"tenant": after.tenant, "id": after.user, "generation": version.generation, "created_at": now}
+        connection.execute(_ADD_USER, {**row, "revision": version.revision, "network_revision": version.network_revision})
     else:
-        connection.execute(update(users).where(users.c.tenant == after.tenant, users.c.id == after.user).values(**version))
+        present = {"t": after.tenant, "u": after.user, "g": before.version.generation, "r": before.version.revision}
+        advanced = connection.execute(_ADVANCE, {**present, "to": version.revision, "network": version.network_revision})
+        if advanced.rowcount != 1:
+            return False
     if after.stored is not (None if before is None else before.stored):
         connection.execute(delete(networks).where(networks.c.tenant == after.tenant, networks.c.user == after.user))
         if after.stored is not None:
-            connection.execute(insert(networks).values(**own, document=after.stored.write()))
+            connection.execute(_ADD_NETWORK, {**own, "document": after.stored.write()})
     for correction in change.corrections:
         _write_correction(connection, own, now, correction)
     known = 0 if before is None else len(before.log)
@@ -207,21 +225,20 @@ def write_state(connection: Connection, before: State | None, after: State, now:
         {**own, "seq": seq, "at": now, "document": write_entry(entry)} for seq, entry in enumerate(after.log[known:], known + 1)
     ]
     if rows:
-        connection.execute(insert(answers), rows)
+        connection.execute(_ADD_ANSWER, rows)
     known = 0 if before is None else len(before.acceptances)
     for seq, accepted in enumerate(after.acceptances[known:], known + 1):
-        connection.execute(
-            insert(acceptances).values(
-                **own,
-                seq=seq,
-                at=accepted.at,
-                kind=accepted.kind,
-                revision=accepted.revision,
-                decisions=write_decisions(accepted.decisions),
-                catalogue=accepted.catalogue,
-                policy=change.policy,
-            )
-        )
+        row = {
+            "seq": seq,
+            "at": accepted.at,
+            "kind": accepted.kind,
+            "revision": accepted.revision,
+            "decisions": write_decisions(accepted.decisions),
+            "catalogue": accepted.catalogue,
+            "policy": change.policy,
+        }
+        connection.execute(_ADD_ACCEPTANCE, {**own, **row})
+    return True
 
 
 def _write_correction(connection: Connection, own: Mapping[str, str], now: datetime, correction: Correction) -> None:
@@ -350,29 +367,14 @@ def renetworked(states: States, state: State, stored: StoredNetwork | None) -> S
     )
 
 
-def _unchanged(connection: Connection, request: Request, state: State | None) -> bool:
-    row = connection.execute(
-        select(users.c.generation, users.c.revision).where(users.c.tenant == request.tenant, users.c.id == request.user)
-    ).one_or_none()
-    present = None if row is None else (row.generation, row.revision)
-    return present == (None if state is None else (state.version.generation, state.version.revision))
-
-
-def _replay(connection: Connection, request: Request) -> Result | None:
-    recent = idempotency.c.at >= datetime.now(UTC) - KEPT
-    row = connection.execute(_recorded(select(idempotency), request).where(recent)).one_or_none()
-    if row is None:
-        return None
-    if row.request != request.digest:
+def _replayed(record: Row[Any], request: Request) -> Result:
+    if record.request != request.digest:
         raise Problem(422, "key-reused", "This Idempotency-Key came with another request; take a new key for a new request.")
-    return Result(row.status, unpack(row.body), {**unpack(row.headers), "Idempotent-Replayed": "true"})
+    return Result(record.status, unpack(record.body), {**unpack(record.headers), "Idempotent-Replayed": "true"})
 
 
-def _recorded(statement: S, request: Request) -> S:
-    """Narrow a statement to the record of this request's key."""
-    return statement.where(
-        idempotency.c.tenant == request.tenant, idempotency.c.caller == request.caller.id, idempotency.c.key == request.key
-    )
+def _of_key(request: Request) -> dict[str, Any]:
+    return {"t": request.tenant, "c": request.caller.id, "k": request.key}
 
 
 def _record(request: Request, result: Result, now: datetime) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -64,6 +64,24 @@ class Database:
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self.engine.connect().execution_options(**options) as connection:
             yield connection
+
+    def prepared(self, statement: Select[Any]) -> Callable[[Mapping[str, str]], tuple[Any, ...] | None]:
+        """Return a function that reads the row that a statement finds, by the driver itself: values of its parameters -> row.
+
+        For what every request looks up: what SQLAlchemy does around a statement takes several times as long as the statement.
+        """
+        dialect: Any = self.url.get_dialect()
+        sql = str(statement.compile(dialect=dialect(paramstyle="named" if self.is_sqlite else "pyformat")))
+
+        def find(values: Mapping[str, str]) -> tuple[Any, ...] | None:
+            try:
+                with closing(self.engine.raw_connection()) as connection:
+                    driver: Any = connection.driver_connection
+                    return cast("tuple[Any, ...] | None", driver.execute(sql, values).fetchone())
+            except self.engine.dialect.loaded_dbapi.Error as error:
+                raise DBAPIError(sql, None, error) from error
+
+        return find
 
     @contextmanager
     def write(self, lock: str) -> Iterator[Connection]:

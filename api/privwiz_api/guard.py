@@ -58,7 +58,12 @@ def guard(app: Flask, settings: Settings, tokens: Tokens) -> None:
         known = verified.get(token)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
-        caller, seconds = tokens.verify(token)
+        try:
+            caller, seconds = tokens.verify(token)
+        except Problem as refused:
+            if refused.status == 401:
+                rates.count(f"refused/{request.remote_addr}", settings.user_rate)
+            raise
         verified.put(token, (time.monotonic() + min(seconds, _REMEMBERED_SECONDS), caller))
         return caller
 

@@ -71,7 +71,8 @@ class Settings:
         What links begin with; cookies are kept to TLS where it is https. The address of host and port unless given; needed where
         the host stands for every address.
     user_rate, backend_rate : int
-        Requests that one user, and one backend, may make in a minute; each process counts for itself.
+        Requests that one user, and one backend, may make in a minute, and one address as many as one user with tokens that are
+        refused; each process counts for itself.
     heavy, patience
         Computations that one process does at once, and the seconds that a request waits for its turn before it is told to come
         again later.

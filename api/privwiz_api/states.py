@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from privwiz.answers import Entry
 from privwiz.decisions import DECIDED, Decision
@@ -36,7 +36,9 @@ UNUSED_SECONDS = 600.0
 """How long a process remembers what nobody asks for: also of a user whom another process erased."""
 
 _HEAD = (
-    select(users.c.generation, users.c.revision, users.c.network_revision, catalogues.c.revision.label("catalogue"))
+    select(
+        users.c.generation, users.c.revision, users.c.network_revision, func.coalesce(catalogues.c.revision, literal_column("0"))
+    )
     .select_from(users.outerjoin(catalogues, catalogues.c.tenant == users.c.tenant))
     .where(users.c.tenant == bindparam("t"), users.c.id == bindparam("u"))
 )
@@ -265,6 +267,7 @@ class States:
 
     def __init__(self, database: Database, load: Load, users: int, policies: int) -> None:
         self._database = database
+        self._head = database.prepared(_HEAD)
         self._load = load
         self._states: Recent[State] = Recent(users)
         self._written: Recent[tuple[Version, bytes]] = Recent(policies)
@@ -272,24 +275,29 @@ class States:
 
     def version(self, tenant: str, user: str) -> Version | None:
         """Look up which version of the user is current; None where there is no such user."""
-        with self._database.read() as connection:
-            found = _version(connection, tenant, user)
+        found = self._head({"t": tenant, "u": user})
         if found is None:
             self.forget(tenant, user)
-        return found
+            return None
+        return Version(*found)
 
     def current(self, tenant: str, user: str) -> State | None:
         """Return the current state; None where there is no such user."""
-        with self._database.read() as connection:
-            version = _version(connection, tenant, user)
-            if version is None:
-                self.forget(tenant, user)
-                return None
-            known = self._states.get((tenant, user))
-            if known is not None and known.version == version:
-                return known
-            with self._load.turn():
-                state = self._read(connection, tenant, user, version, known)
+        version = self.version(tenant, user)
+        return None if version is None else self._at(tenant, user, version)
+
+    def read(self, connection: Connection, tenant: str, user: str) -> State | None:
+        """Return the state that a transaction sees, as `current` does."""
+        found = connection.execute(_HEAD, {"t": tenant, "u": user}).one_or_none()
+        if found is None:
+            self.forget(tenant, user)
+            return None
+        version = Version(*found)
+        known = self._states.get((tenant, user))
+        if known is not None and known.version == version:
+            return known
+        with self._load.turn():
+            state = self._read(connection, tenant, user, version, known)
         self.remember(state)
         return state
 
@@ -310,7 +318,7 @@ class States:
         known = self._written.get((tenant, user))
         if known is not None and known[0] == version:
             return known
-        state = self.current(tenant, user)
+        state = self._at(tenant, user, version)
         if state is None:
             return None
         fresh = (state.version, write(state))
@@ -325,6 +333,14 @@ class States:
     def wizard(self, stored: StoredNetwork, items: Sequence[ProfileItem], log: Sequence[Entry]) -> Wizard:
         """Make the wizard of these inputs."""
         return Wizard(stored.network, tuple(items), self._prior, circles=stored.circles, log=log)
+
+    def _at(self, tenant: str, user: str, version: Version) -> State | None:
+        """Return the state of the version that was current, or of the one that is by now."""
+        known = self._states.get((tenant, user))
+        if known is not None and known.version == version:
+            return known
+        with self._database.read() as connection:
+            return self.read(connection, tenant, user)
 
     def _read(self, connection: Connection, tenant: str, user: str, version: Version, known: State | None) -> State:
         """Read a state, from the rows that are newer than what is known if network and catalogue are the same."""
@@ -367,8 +383,3 @@ class States:
 def _newer(table: Any, tenant: str, user: str, seq: int) -> Any:
     own = (table.c.tenant == tenant, table.c.user == user, table.c.seq > seq)
     return select(table).where(*own).order_by(table.c.seq)
-
-
-def _version(connection: Connection, tenant: str, user: str) -> Version | None:
-    row = connection.execute(_HEAD, {"t": tenant, "u": user}).one_or_none()
-    return None if row is None else Version(row.generation, row.revision, row.network_revision, row.catalogue or 0)

@@ -167,6 +167,7 @@ def test_the_documentation_needs_nothing_from_elsewhere(backend):
     assert "http" not in page.replace("http-", "")
 
 
+@pytest.mark.usefixtures("app")
 def test_too_many_requests_are_429(settings, another, sign):
     """Who exceeds the rate is told when to come again; others are not affected."""
     client = another(replace(settings, user_rate=2)).test_client()
@@ -177,6 +178,19 @@ def test_too_many_requests_are_429(settings, another, sign):
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert refused.content_type == "application/problem+json"
     assert client.get("/v1/items", headers=ann).status_code == 200
+
+
+@pytest.mark.usefixtures("app")
+def test_too_many_bad_tokens_are_429(settings, another, sign):
+    """An address that keeps sending bad tokens is told when to come again; whose token is good is let in from there still."""
+    client = another(replace(settings, user_rate=2)).test_client()
+    bad, good = ({"Authorization": f"Bearer {token}"} for token in ("guessed", sign("t")))
+    refused = [client.get("/v1/items", headers=bad) for _ in range(6)]
+    assert {answer.status_code for answer in refused} == {401, 429}
+    late = next(answer for answer in refused if answer.status_code == 429)
+    assert 1 <= int(late.headers["Retry-After"]) <= 60
+    assert client.get("/v1/items", headers=bad, environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 401
+    assert client.get("/v1/items", headers=good).status_code == 200
 
 
 @pytest.mark.usefixtures("app")

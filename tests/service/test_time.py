@@ -62,6 +62,19 @@ def test_a_retry_counts_once_although_the_clock_jumped(ann, monkeypatch, by):
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
+def test_a_key_is_a_new_one_when_it_was_kept_long_enough(ann, monkeypatch):
+    """A day later, before anything was swept, another request with the same key counts, and once."""
+    cell = {"item": "photos", "friends": [min(allowed(ann))[1]]}
+    ann("POST", "/v1/users/ann/answers", {"answers": [{**cell, "decision": "deny"}]}, key="one")
+    monkeypatch.setattr(Jumped, "by", timedelta(hours=25))
+    monkeypatch.setattr(changes, "datetime", Jumped)
+    later = [ann("POST", "/v1/users/ann/answers", {"answers": [{**cell, "decision": "allow"}]}, key="one") for _ in range(2)]
+    assert [answer.status_code for answer in later] == [200, 200]
+    assert ["Idempotent-Replayed" in answer.headers for answer in later] == [False, True]
+    said = [row["answers"][0] for row in ann("GET", "/v1/users/ann/export").json["answers"]]
+    assert [answer["value"] for answer in said if answer["item"] == "photos"] == ["deny", "allow"]
+
+
 def test_a_slow_database_is_waited_for(ann, app):
     """A write that has to wait for another one is done when its turn comes, once."""
     parts = app.extensions["privwiz"]

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from privwiz.answers import Answer, Entry
 from privwiz_api.changes import Change, Request, Result, heard
 from privwiz_api.migrate import migrate
+from privwiz_api.problems import Problem
 from privwiz_api.settings import Settings, Webhook
 from privwiz_api.states import Recent
 from privwiz_api.tables import metadata
@@ -165,3 +166,21 @@ def test_a_change_is_never_written_over_the_next_user_of_the_same_id(ann, networ
     assert [version.revision for version in planned] == [1, 1]
     assert planned[0].generation != planned[1].generation
     assert ann("GET", "/v1/users/ann/policy").json["revision"] == 2
+
+
+def test_a_key_that_is_taken_meanwhile_changes_nothing(ann, network):
+    """Of two requests with one key, about different users, one counts; nothing is left of the other one."""
+    service = ann.app.extensions["privwiz"]
+    ann("PUT", "/v1/users/bob/network", network)
+
+    def plan(state):
+        said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "deny"}]}
+        assert ann("POST", "/v1/users/bob/answers", said, key="one").status_code == 200
+        return Change(Result(200, {}), heard(state, (Entry("label", (Answer("phone", ("2",), "allow", each=True),)),)))
+
+    caller = Caller(ann.tenant, "backend", frozenset({"sns"}))
+    with pytest.raises(Problem) as refused:
+        service.changes.make(Request(caller=caller, user="ann", id="r", action="test", key="one", digest=""), plan)
+    assert refused.value.kind == "key-reused"
+    assert ann("GET", "/v1/users/ann/policy").json["revision"] == 1
+    assert ann("GET", "/v1/users/ann/export").json["answers"] == []
