@@ -45,7 +45,6 @@ from privwiz.snap import snap_egos
 from privwiz.tables import read_table
 from privwiz.wizard import Wizard
 from privwiz_api.page.flow import MOST_SCREENS
-from privwiz_api.page.questions import preset
 
 TOWN = Path(__file__).parents[1] / "sample_graphs" / "town"
 SCREENS, TAPS = 10, 35
@@ -127,7 +126,7 @@ def play(person: Person, policy: SimulatedPolicy, seed: int) -> Iterator[Point]:
 
 def taps_to_say(screen: Screen, said: Sequence[str | float]) -> int:
     """Return the fewest taps to these answers: what is open is said one by one, or filled in and changed where it is wrong."""
-    open_ones = [preset(toggle) is None for toggle in screen.toggles]
+    open_ones = [toggle.preset is None for toggle in screen.toggles]
     wrong = [toggle.read(toggle.likeliest) != toggle.read(answer) for toggle, answer in zip(screen.toggles, said, strict=True)]
     changed = sum(is_wrong for is_wrong, is_open in zip(wrong, open_ones, strict=True) if not is_open)
     filled_in = 1 + sum(is_wrong for is_wrong, is_open in zip(wrong, open_ones, strict=True) if is_open)

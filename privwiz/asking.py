@@ -122,9 +122,13 @@ def _outlook(
 
 
 def _screen(belief: Belief, proposal: Proposal, gain: float, effort: float, position: int) -> Screen:
-    layout = belief.layout
-    n = layout.network.n
-    toggles = tuple(_friend_toggle(belief, j, row) if row < n else _group_toggle(belief, j, row) for j, row in proposal.cells)
+    n = belief.layout.network.n
+    groups = [cell for cell in proposal.cells if cell[1] >= n]
+    latents = dict(zip(groups, _latents(belief, groups), strict=True)) if groups else {}
+    toggles = tuple(
+        _group_toggle(belief, *cell, *latents[cell]) if cell in latents else _friend_toggle(belief, *cell)
+        for cell in proposal.cells
+    )
     item = toggles[0].profile_item
     match proposal.kind:
         case "audience" | "circles":
@@ -145,21 +149,26 @@ def _friend_toggle(belief: Belief, j: int, row: int) -> Toggle:
     return Toggle(item, (layout.network.friends[row],), guess, CELL_CHOICES, chance, sure, (name, name), guess)
 
 
-def _group_toggle(belief: Belief, j: int, row: int) -> Toggle:
-    """The guess is the level of the expected share.
+def _latents(belief: Belief, cells: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
+    """Return mean and variance of the latent of each of some cells of groups."""
+    assert belief.posterior is not None, "a classic classifier is never asked about groups"
+    model, (items, rows) = belief.layout.model, np.array(cells).T
+    mean = posterior_mean(model, belief.posterior, rows)[items, np.arange(len(cells))]
+    known = project(model, belief.posterior, rows, items)
+    variance = np.maximum(prior_variance(model, rows, items) - np.square(known).sum(0), LEAST_VARIANCE)
+    return list(zip(mean.tolist(), variance.tolist(), strict=True))
+
+
+def _group_toggle(belief: Belief, j: int, row: int, mean: float, variance: float) -> Toggle:
+    """The guess is the level of the expected share, for a latent of this mean and variance.
 
     A guess that shows the item to anybody is sure if the share reaches its level with the certainty that an allow needs, and
     nobody in the group is kept out by an answer about another.
     """
-    assert belief.posterior is not None, "a classic classifier is never asked about groups"
     layout = belief.layout
     g = row - layout.network.n
     group, item = layout.groups[g], layout.items[j]
     scale = np.sqrt(PROBIT_VARIANCE + layout.spread[row] ** 2)
-    where, which = np.array([row]), np.array([j])
-    mean = float(posterior_mean(layout.model, belief.posterior, where)[j, 0])
-    known = project(layout.model, belief.posterior, where, which)
-    variance = max(float(prior_variance(layout.model, where, which)[0] - np.square(known).sum()), LEAST_VARIANCE)
     share = float(ndtr(mean / np.sqrt(scale**2 + variance)))
     circle = layout.circles[g] if g < len(layout.circles) else None
     levels, cuts = (AUDIENCE_SHARES, AUDIENCE_CUTS) if circle is None else (CIRCLE_SHARES, CIRCLE_CUTS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import get_blas_funcs
 from scipy.special import ndtr, ndtri
 
 from privwiz.answers import CIRCLE_CUTS
@@ -31,6 +32,8 @@ _NOT_ASKED = 1e12
 _LEAST_VARIANCE = 1e-4
 _EVERY = 2
 """Screens are composed for every second target, at half the cost; what is composed is weighed for all of them."""
+_AT_ONCE = 8
+"""So many screens are weighed in one go: what is computed of them stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +126,7 @@ class Outlook:
         self._target_variance = np.maximum(
             prior_variance(model, target_rows, target_items) - np.square(known_target).sum(0), _LEAST_VARIANCE
         )
-        self._cross = _cross_covariance(model, rows, items, target_rows, target_items) - self._known.T @ known_target
+        self._cross = _cross_covariance(model, rows, items, target_rows, target_items, self._known, known_target)
         self._single = spread[rows] == 0
         yes_no = 1 / bound_weight(np.sqrt(np.square(self._mean) + self._variance))
         self._noise = np.where(self._single, yes_no, noise[rows])
@@ -191,31 +194,36 @@ class Outlook:
             Ordered by row, then item.
         """
         width = self._model.mean.shape[1]
-        chosen: list[int] = []
         left = np.searchsorted(self._cells, sorted(item * width + row for item, row in cells))
         seen = self._target_variance + PROBIT_VARIANCE
         urgency = self._weight * np.exp(-np.square(self._target_mean) / (2 * seen)) / seen
         some = slice(None, None, _EVERY)
         urgency, cross, variance = urgency[some].astype(np.float32), self._cross[left, some], self._variance[left]
-        own_noise = self._noise[left]
-        loadings = np.zeros((0, len(left)), np.float32)
-        while len(chosen) < size and len(left):
-            total = variance + own_noise
-            best = int(np.argmax(np.square(cross) @ urgency / total))
-            one = left[best : best + 1]
-            covariance = self._covariance(left, one)[:, 0] - np.einsum("kl,k->l", loadings, loadings[:, best])
-            loading = (covariance / np.sqrt(total[best])).astype(np.float32)
+        worth = np.square(cross) @ urgency
+        loadings, directions = np.zeros((0, len(left)), np.float32), np.zeros((0, len(urgency)), np.float32)
+        chosen: list[int] = []
+        rest = np.arange(len(left))
+        while len(chosen) < size and len(rest):
+            total = variance + self._noise[left]
+            best = int(rest[np.argmax(worth[rest] / total[rest])])
+            one, root = left[best : best + 1], np.float32(np.sqrt(total[best]))
+            loading = np.zeros((1, len(left)), np.float32)
+            loading[0, rest] = (self._covariance(left[rest], one)[:, 0] - loadings[:, best] @ loadings[:, rest]) / root
+            direction = ((cross[best] - loadings[:, best] @ directions) / root)[None]
+            weighted = urgency * direction[0]
+            # Of what each explains, this takes away what the chosen one does: the square of a difference, expanded.
+            along = cross @ weighted - (directions @ weighted) @ loadings
+            worth += loading[0] * (loading[0] * (direction[0] @ weighted) - 2 * along)
+            variance = np.maximum(variance - np.square(loading[0]), _LEAST_VARIANCE)
+            loadings, directions = np.concatenate([loadings, loading]), np.concatenate([directions, direction])
             chosen.append(int(one[0]))
-            cross = cross - loading[:, None] * (cross[best] / np.sqrt(total[best]))
-            variance = np.maximum(variance - np.square(loading), _LEAST_VARIANCE)
-            rows = np.unique(self._rows[chosen])
-            group, item = members[int(self._rows[one[0]])], self._items[one[0]]
-            apart = [group.isdisjoint(members[row]) for row in self._rows[left].tolist()]
-            keep = np.array(apart) | (self._items[left] != item)
+            rows, item = np.unique(self._rows[chosen]), self._items[one[0]]
+            group = members[int(self._rows[one[0]])]
+            apart = [group.isdisjoint(members[row]) for row in self._rows[left[rest]].tolist()]
+            keep = np.array(apart) | (self._items[left[rest]] != item)
             if len(rows) >= most_rows:
-                keep &= np.isin(self._rows[left], rows)
-            left, cross, variance, own_noise = left[keep], cross[keep], variance[keep], own_noise[keep]
-            loadings = np.concatenate([loadings, loading[None]])[:, keep]
+                keep &= np.isin(self._rows[left[rest]], rows)
+            rest = rest[keep]
         return tuple(sorted(((int(self._items[k]), int(self._rows[k])) for k in chosen), key=lambda cell: cell[::-1]))
 
     def _covariance(self, some: Ints, others: Ints) -> Floats:
@@ -237,7 +245,11 @@ class Outlook:
         diagonal = np.arange(index.shape[1])
         inside[:, diagonal, diagonal] += noise
         whiten = np.linalg.inv(np.linalg.cholesky(inside)).astype(np.float32)
-        return np.asarray(np.square(whiten @ self._cross[index]).sum(1))
+        explained = np.empty((len(index), self._cross.shape[1]), np.float32)
+        for first in range(0, len(index), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            explained[some] = np.square(whiten[some] @ self._cross[index[some]]).sum(1)
+        return explained
 
 
 def _error_drop(mean: Floats, variance: Floats, explained: Floats) -> Floats:
@@ -260,19 +272,31 @@ def _error_drop(mean: Floats, variance: Floats, explained: Floats) -> Floats:
     return np.asarray(half * drop / np.pi)
 
 
-def _cross_covariance(model: LatentModel, rows: Ints, items: Ints, target_rows: Ints, target_items: Ints) -> Floats:
-    """Prior covariance of L cells, sorted by item, with T targets, shape (L, T).
+def _cross_covariance(
+    model: LatentModel,
+    rows: Ints,
+    items: Ints,
+    target_rows: Ints,
+    target_items: Ints,
+    known: Floats,
+    known_target: Floats,
+) -> Floats:
+    """Posterior covariance of L cells, sorted by item, with T targets, shape (L, T): as `prior_covariance` less what is known.
 
-    As `prior_covariance`, but each row is gathered only once.
+    Each row is gathered only once, and the products are added up in place.
     """
     distinct, at = np.unique(rows, return_inverse=True)
     shared, specific = (part.take(distinct, 0).take(target_rows, 1) for part in (model.shared, model.specific))
     cross = shared.take(at, 0)
     starts = np.searchsorted(items, np.arange(len(model.mean) + 1))
     for item in np.unique(items):
-        mine = slice(starts[item], starts[item + 1])
-        cross[mine] += (specific * (target_items == item)).take(at[mine], 0)
-    cross += (model.trust * model.mean[items, rows])[:, None] * model.mean[target_items, target_rows]
+        mine, same = slice(starts[item], starts[item + 1]), np.flatnonzero(target_items == item)
+        cross[mine, same] += specific[at[mine, None], same]
+    of_cells = np.concatenate([known, -model.trust * model.mean[None, items, rows]])
+    of_targets = np.concatenate([known_target, model.mean[None, target_items, target_rows]])
+    if cross.size:
+        gemm = get_blas_funcs("gemm", (cross,))
+        cross = gemm(-1.0, of_targets, of_cells, 1.0, cross.T, trans_a=True, overwrite_c=True).T
     return np.asarray(cross)
 
 
