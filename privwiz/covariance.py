@@ -147,22 +147,24 @@ class LatentPrior:
         A few rows cost a small part of the whole. The same rows always give the same bits; in other company a row may differ in
         the last one.
         """
-        scales, left = self.scales, self.members if rows is None else self.members[rows]
+        scales, groups = self.scales, self._groups
         if rows is not None and (rows < self.network.n).all():
             near, factor, design = neighbourhood_kernel(self.network, rows), self.factor[rows], self.design[rows]
+            alone, share = (np.arange(len(rows)), rows), np.ones(len(rows), np.float32)
         else:
+            left = self.members if rows is None else self.members[rows]
             near, factor, design = left @ self._neighbourhood, left @ self.factor, left @ self.design
+            alone, share = (np.repeat(np.arange(left.shape[0]), np.diff(left.indptr)), left.indices), left.data
         alike = np.ascontiguousarray((self.factor @ factor.toarray().T).T)
         alike += scales.neighbourhood * near
         linear = (design @ self.spread.T).astype(np.float32)
-        alone = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr)), left.indices
 
         def compose(level: float, alike_scale: float, linear_scale: float, independent: float) -> Floats:
             kernel = alike_scale * alike
             kernel += level
             kernel += linear_scale * linear
-            kernel[alone] += independent * left.data
-            return np.concatenate([kernel, (self._groups @ kernel.T).T], axis=1)
+            kernel[alone] += independent * share
+            return np.concatenate([kernel, (groups @ kernel.T).T], axis=1) if groups.shape[0] else kernel
 
         return LatentModel(
             self.mean,
@@ -245,10 +247,10 @@ def latent_prior(
 
 def _membership(n: int, groups: list[Ints]) -> "sparse.csr_array[np.float32]":
     """Return what takes n friends to themselves and to the means of groups, shape (n + groups, n)."""
-    sizes = [1] * n + [len(group) for group in groups]
+    sizes = np.concatenate([np.ones(n, np.intp), np.array([len(group) for group in groups], np.intp)])
     pointer = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     column = np.concatenate([np.arange(n), *groups])
-    weight = np.repeat([1 / size for size in sizes], sizes).astype(np.float32)
+    weight = np.repeat(1 / sizes, sizes).astype(np.float32)
     members = sparse.csr_array((weight, column, pointer), shape=(len(sizes), n))
     members.sort_indices()  # now, for products add up in this order, and some would sort it on the way
     return members
