@@ -8,8 +8,10 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from privwiz.answers import CIRCLE_CUTS
+from privwiz.errors import DataError
 from privwiz.posterior import (
     PROBIT_VARIANCE,
+    TOO_LARGE,
     LatentModel,
     Posterior,
     bound_weight,
@@ -236,7 +238,10 @@ class Outlook:
         inside -= chosen @ chosen.transpose(0, 2, 1)
         diagonal = np.arange(index.shape[1])
         inside[:, diagonal, diagonal] += noise
-        whiten = np.linalg.inv(np.linalg.cholesky(inside)).astype(np.float32)
+        try:
+            whiten = np.linalg.inv(np.linalg.cholesky(inside)).astype(np.float32)
+        except np.linalg.LinAlgError:
+            raise DataError(TOO_LARGE) from None
         return np.asarray(np.square(whiten @ self._cross[index]).sum(1))
 
 

@@ -266,6 +266,11 @@ BAD_FILES = [
         {"prior.json": '{"format": "x"}'},
         "prior.json: the format is 'x'; a document of format 'privwiz.prior/1' is needed here",
     ),
+    (
+        f"{LABEL} --prior prior.json",
+        {"prior.json": Prior.flat().to_json().replace('"level": 8.0', '"level": 1e6')},
+        "prior.json: kernel scale 'level' is 1000000.0; it must be a number from 0 to 100",
+    ),
     # Where to write
     (f"{ASK} --out policy.txt", {}, "policy.txt: ends in '.txt'; give a path that ends in .json, .csv or .parquet"),
     (f"{ASK} --out no/policy.csv", {}, "no/policy.csv: its directory does not exist; create it first"),
