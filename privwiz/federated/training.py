@@ -41,7 +41,7 @@ from privwiz.federated.statistics import (
     hyperparameter_search,
     standardisation,
 )
-from privwiz.federated.training_plan import BOUNDS, L2, Step, TrainingPlan, rounds_of_one_device, schedule, split
+from privwiz.federated.training_plan import BOUNDS, L2, Step, TrainingPlan, check_clip, rounds_of_one_device, schedule, split
 from privwiz.federated.training_state import RoundRecord, TrainingState
 from privwiz.federated.updates import Update, pack, unpack
 from privwiz.posterior import bound_weight
@@ -92,7 +92,8 @@ class Training:
     Raises
     ------
     DataError
-        If the shapes of the examples do not fit, there are too few devices, or noise has no start.
+        If the shapes of the examples do not fit, there are too few devices, their updates could be too long to add up, or noise
+        has no start.
 
     Examples
     --------
@@ -131,6 +132,7 @@ class Training:
         held = split(plan, len(devices))
         self.validation = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[:held])}
         self.training = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[held:])}
+        check_clip(plan, len(self.training))
         self.steps = schedule(plan, standardises=start is None, validates=held > 0)
         self._features = start.features if start else tuple(FEATURES)
         self._local = Local(plan.local_learning_rate, plan.local_steps, plan.batch_size, L2)
