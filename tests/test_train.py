@@ -221,11 +221,17 @@ def test_little_noise_is_told_as_no_bound(few, tmp_path):
 
 @pytest.mark.parametrize("rate", ["100", "1e9"])
 def test_a_training_gone_astray_writes_nothing(rate, few, tmp_path):
-    """With a learning rate far too large, the command says so in a line, and leaves no prior that would show things to people."""
-    out = tmp_path / "prior.json"
-    said = train(*few, *FEW, "--learning-rate", rate, "--out", str(out), code=1)
-    assert "take smaller learning rates" in said
-    assert not out.exists()
+    """With a learning rate far too large, the command says so in a line, and leaves no prior that would show things to people.
+
+    It names the checkpoint, from which nothing else can come; once that is removed, smaller steps train a prior.
+    """
+    out, checkpoint = tmp_path / "prior.json", tmp_path / "prior.json.checkpoint"
+    for resume in ([], ["--resume"]):
+        said = train(*few, *FEW, "--learning-rate", rate, "--out", str(out), *resume, code=1)
+        assert re.search(rf"take smaller learning rates.*; remove {checkpoint}, which leads here again, and begin anew\n$", said)
+        assert not out.exists()
+    checkpoint.unlink()
+    train(*few, *FEW, "--out", str(out))
 
 
 def test_small_cohorts_need_the_flag(tmp_path):

@@ -16,7 +16,7 @@ import click
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
 from privwiz.commands.terminal import plain
-from privwiz.errors import DataError, MissingExtra, PrivwizError
+from privwiz.errors import DataError, GoneAstray, MissingExtra, PrivwizError
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -213,17 +213,20 @@ def train(  # noqa: PLR0913 - click hands over every option
     fingerprint = _fingerprint(training.plan, names, data, beginning, secure_sum)
     state = load_checkpoint(kept, fingerprint) if kept.exists() else training.first()
     _introduce(training, secure_sum, remote_config, resumed=len(state.history))
+    provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
+    if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
+        provenance["data_sha256"] = data
     try:
         for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
             state = after
             click.echo(_line(training, state), err=True)
+        prior = training.prior(state, provenance)
     except KeyboardInterrupt:
         click.echo(f"Interrupted. The rounds so far are in {kept}; the same command with --resume goes on.", err=True)
         raise
-    provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
-    if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
-        provenance["data_sha256"] = data
-    training.prior(state, provenance).save(out)
+    except GoneAstray as error:
+        raise DataError(f"{error}; remove {kept}, which leads here again, and begin anew") from None
+    prior.save(out)
     if report is not None:
         from privwiz.federated.training_report import write_report
 
