@@ -441,7 +441,7 @@ WRONG_USAGE = [
         "Invalid value for '--compare': 'oak' is not one of tree, logistic, naive-bayes, knn, forest.",
     ),
     ("show policy.json", "Name a friend (--friend), a thing (--item), or both."),
-    ("diff - -", "Only one of the two policies can come from standard input."),
+    ("diff - -", "Only one of OLD and NEW can come from standard input."),
     ("export policy.json", "Say what to write: --format, or an --out that ends in .json, .csv or .parquet."),
     ("export policy.json --format parquet", "Parquet is not text: give a file, such as --out policy.parquet."),
     ("export policy.json --format json --state s.json", "--state is for --format audiences only."),

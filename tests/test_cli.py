@@ -231,6 +231,16 @@ def test_items_through_a_pipe():
     assert {row["item"] for row in rows(printed)} == {"shoes"}
 
 
+def test_a_graph_through_a_pipe():
+    """An edge list comes from standard input as from a file; nothing else can come from there then."""
+    command = ("label", *TOWN[2:], "--answers", "town/answers.csv", "--user", SMALL_USER, "--out", "-")
+    edges = Path(TOWN[1]).read_text("utf-8")
+    assert run(*command, "--graph", "-", said=edges) == run(*command, *TOWN[:2])
+    result = CliRunner().invoke(main, ["label", "--graph", "-", "--answers", "-", "--out", "-"], input=edges)
+    assert result.exit_code == 2
+    assert "Error: Only one of --graph and --answers can come from standard input." in result.stderr
+
+
 def test_label_names_users_in_a_table_and_writes_parquet():
     """Users can come from a table; one who said nothing gets the policy that the prior gives; Parquet holds the same as CSV."""
     Path("users.csv").write_text(f"user\n{SMALL_USER}\nada\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from click.core import ParameterSource
 
 from privwiz.commands.options import GRAPH_FORMS, Command, note, profiles_option, progress, seed_option
 from privwiz.errors import DataError
-from privwiz.files import STANDARD
+from privwiz.files import STANDARD, source_name
 
 __all__ = ["simulate"]
 
@@ -134,7 +134,7 @@ def _decide(
     population = read_population(graph, profiles)
     chosen = users or population.users
     if not chosen:
-        raise DataError(f"no user has {FEWEST_FRIENDS} friends; name users with --user", source=graph)
+        raise DataError(f"no user has {FEWEST_FRIENDS} friends; name users with --user", source=source_name(graph))
     policies, by_hand, strangers = [], 0, dict[str, int]()
     with progress(chosen, "Simulating") as steps:
         for user in steps:
