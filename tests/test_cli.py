@@ -223,6 +223,14 @@ def test_label_many_users():
     assert {cell: found[cell] for cell in said} == said
 
 
+def test_one_row_is_counted_in_the_singular():
+    """Of one row, the command says "1 row"."""
+    Path("edges.csv").write_text("source,target\nme,ann\n", encoding="utf-8")
+    Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
+    command = "label --graph edges.csv --answers none.csv --user me --items phone --out out.csv"
+    assert CliRunner().invoke(main, command.split()).stderr == "wrote out.csv: 1 row\n"
+
+
 def test_items_through_a_pipe():
     """A table of items comes from standard input as any other does."""
     Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")

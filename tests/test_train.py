@@ -212,10 +212,13 @@ def test_with_noise_nothing_else_tells_of_one_device(few, tmp_path):
 
 
 def test_little_noise_is_told_as_no_bound(few, tmp_path):
-    """A multiplier so small that epsilon has no bound trains, and the prior says that there is none."""
+    """A multiplier so small that epsilon has no bound trains, and the prior says so; the page says what is not set."""
     out = tmp_path / "prior.json"
     said = train(*few, *FEW, "--noise-multiplier", "1e-6", "--out", str(out), "--report", str(tmp_path / "r.html"))
     assert "no bound" in said
+    plan = (tmp_path / "r.html").read_text().partition("<h2>Plan</h2>")[2]
+    assert "<td>batch size</td><td>not set</td>" in plan
+    assert "None" not in plan
     assert Prior.load(out).provenance["privacy"]["epsilon"] is None
 
 

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from privwiz.commands.options import GRAPH_FORMS, Command, note, profiles_option, progress, seed_option
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, source_name
+from privwiz.words import amount
 
 __all__ = ["simulate"]
 
@@ -147,7 +148,7 @@ def _decide(
         raise DataError("none of these users has a friend to decide about; name others with --user", source=graph)
     if strangers:
         click.echo(_left_out(strangers), err=True)
-    note(f"Circles made by hand: {by_hand} of {len(chosen)} users; found: {len(chosen) - by_hand}. Writing ...")
+    note(f"Circles made by hand: {by_hand} of {amount(len(chosen), 'user')}; found: {len(chosen) - by_hand}. Writing ...")
     return write_decisions(policies, folder, answers_per_item=per_item, seed=seed, ending=f".{form}")
 
 

@@ -17,6 +17,7 @@ from privwiz.commands.answered import Said, answers_by_user, each_cell_once, net
 from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, GoneAstray, MissingExtra, PrivwizError
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -300,8 +301,8 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     plan = training.plan
     kinds = ", ".join(f"{number} {step}" for step, number in Counter(training.steps).items())
     click.echo(
-        f"{len(training.training)} devices train, {len(training.validation)} are held out; {len(training.items)} items; "
-        f"{len(training.steps)} rounds of {plan.algorithm} through {secure_sum}: {kinds}.",
+        f"{amount(len(training.training), 'device')} to train, {len(training.validation)} held out; "
+        f"{amount(len(training.items), 'item')}; {len(training.steps)} rounds of {plan.algorithm} through {secure_sum}: {kinds}.",
         err=True,
     )
     if remote_config is None:
@@ -335,7 +336,7 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
 
 def _line(training: "Training", state: "TrainingState") -> str:
     record = state.history[-1]
-    parts = [f"{record.contributors} devices"]
+    parts = [amount(record.contributors, "device")]
     if record.loss is not None:
         parts.append(f"loss {record.loss:.4f}")
     if record.step == "learn":
@@ -352,7 +353,8 @@ def _close(training: "Training", state: "TrainingState", out: str, failed: Seque
     spent = training.spent(state)
     if spent is not None and epsilon is not None and spent.epsilon > epsilon:
         click.echo(
-            f"Warning: more than epsilon {epsilon:g} was spent: {state.lost} rounds were lost and may have been opened.", err=True
+            f"Warning: more than epsilon {epsilon:g} was spent, on {amount(state.lost, 'lost round')} that may have been opened.",
+            err=True,
         )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:
