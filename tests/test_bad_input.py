@@ -227,6 +227,11 @@ BAD_FILES = [
         "answers.csv, line 2: 'zoe' is not a friend in this network; add the friend first or correct the name",
     ),
     (
+        "circles --graph edges.csv",
+        {"edges.csv": "source,target\nann,b\u202eo\u001b[31m\n"},
+        "edges.csv: the user must be named; the users are ann, b\ufffdo\ufffd[31m",
+    ),
+    (
         EVALUATE,
         {"answers.csv": f"{HEAD}zoe,phone,ann,deny\n"},
         "edges.csv: 'zoe' is not in the graph; it has 5 users, such as 'me', 'ann', 'bob'",

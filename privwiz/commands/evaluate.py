@@ -203,7 +203,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - click hands over every option
                     rows += validate(network, given)
             except PrivwizError as error:
                 left.failed.append(user)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {plain(str(error))}", err=True)
     if rows:
         _report(rows, left, out)
     elif not left.failed:

@@ -166,7 +166,7 @@ def _label_few(
                 policy = _policy(network_of(user), said.get(user, ()), table, items, prior, seed, classifier)
             except PrivwizError as error:
                 failed.append(user)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {plain(str(error))}", err=True)
                 continue
             for name, values in policy_columns(policy, language).items():
                 columns[name].append(values)

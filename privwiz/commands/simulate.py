@@ -7,6 +7,7 @@ import click
 from click.core import ParameterSource
 
 from privwiz.commands.options import GRAPH_FORMS, Command, note, profiles_option, progress, seed_option
+from privwiz.commands.terminal import plain
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, source_name
 from privwiz.words import amount
@@ -153,8 +154,6 @@ def _decide(
 
 
 def _left_out(strangers: Mapping[str, int]) -> str:
-    some = ", ".join(list(strangers)[:10]) + (" ..." if len(strangers) > 10 else "")
-    number = sum(strangers.values())
-    return (
-        f"Left out: {number} {'member' if number == 1 else 'members'} of circles made by hand, no friends of the user ({some})."
-    )
+    some = ", ".join(map(plain, list(strangers)[:10])) + (" ..." if len(strangers) > 10 else "")
+    members = amount(sum(strangers.values()), "member")
+    return f"Left out: {members} of circles made by hand, no friends of the user ({some})."

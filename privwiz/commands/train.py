@@ -284,7 +284,7 @@ def _devices(
                 devices.append(device_of(network_of, user, chosen, _given(table, said[user]), seed))
             except PrivwizError as error:
                 failed.append(user)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {plain(str(error))}", err=True)
     return chosen, devices, failed
 
 
