@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from privwiz.decisions import DECIDED
+from privwiz.words import amount
 
 __all__ = ["SHOWN", "ChunkReport", "batch_report"]
 
@@ -93,14 +94,14 @@ def batch_report(report: ChunkReport, seconds: float, workers: int) -> dict[str,
         How long it took; of an interrupted run, since it went on.
     workers : int
     """
-    users = sum(report.outcomes.values())
+    every = amount(sum(report.outcomes.values()), "user")
     document = {"format": "privwiz.batch-report/1", **report.to_dict(), "seconds": seconds, "workers": workers}
     labelled = report.outcomes["labelled"]
     each = f", {1000 * report.seconds / labelled:.1f} ms of processor time for each" if labelled else ""
     unchanged, failed = report.outcomes["unchanged"], report.outcomes["failed"]
     sentences = [
-        f"{users:,} users: {labelled:,} labelled, {unchanged:,} unchanged since the earlier run, {failed:,} without a policy.",
-        f"It took {_duration(seconds)} with {workers} processes{each}.",
+        f"{every}: {labelled:,} labelled, {unchanged:,} unchanged since the earlier run, {failed:,} without a policy.",
+        f"It took {_duration(seconds)} with {amount(workers, 'process', 'processes')}{each}.",
         "Every cell that is not allow is hidden. No policy is in force before its user, or whoever decides for it, accepts it.",
     ]
     parts = [
@@ -122,7 +123,7 @@ def batch_report(report: ChunkReport, seconds: float, workers: int) -> dict[str,
     ]
     page = (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>privwiz label</title><style>{_STYLE}</style>\n'
-        f"<h1>Policies of {labelled:,} users</h1>\n" + "\n".join(parts) + "\n</html>\n"
+        f"<h1>Policies of {amount(labelled, 'user')}</h1>\n" + "\n".join(parts) + "\n</html>\n"
     )
     return {"report.json": f"{json.dumps(document, ensure_ascii=False, indent=1)}\n", "report.html": page}
 

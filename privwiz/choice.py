@@ -9,8 +9,10 @@ from scipy.linalg import get_blas_funcs
 from scipy.special import ndtr, ndtri
 
 from privwiz.answers import CIRCLE_CUTS
+from privwiz.errors import DataError
 from privwiz.posterior import (
     PROBIT_VARIANCE,
+    TOO_LARGE,
     LatentModel,
     Posterior,
     bound_weight,
@@ -244,7 +246,10 @@ class Outlook:
         inside -= chosen @ chosen.transpose(0, 2, 1)
         diagonal = np.arange(index.shape[1])
         inside[:, diagonal, diagonal] += noise
-        whiten = np.linalg.inv(np.linalg.cholesky(inside)).astype(np.float32)
+        try:
+            whiten = np.linalg.inv(np.linalg.cholesky(inside)).astype(np.float32)
+        except np.linalg.LinAlgError:
+            raise DataError(TOO_LARGE) from None
         explained = np.empty((len(index), self._cross.shape[1]), np.float32)
         for first in range(0, len(index), _AT_ONCE):
             some = slice(first, first + _AT_ONCE)

@@ -25,6 +25,7 @@ from privwiz.commands.party import party
 from privwiz.commands.policies import diff, export, show
 from privwiz.commands.simulate import simulate
 from privwiz.commands.suggest import suggest
+from privwiz.commands.terminal import plain
 from privwiz.commands.train import train
 from privwiz.errors import PrivwizError
 from privwiz.files import FULL
@@ -58,7 +59,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except PrivwizError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(plain(str(error))) from None
         except OSError as error:
             if error.errno not in FULL:
                 raise

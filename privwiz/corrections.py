@@ -22,6 +22,7 @@ from privwiz.circles import MIN_SIZE, Circle, Circles, assemble
 from privwiz.errors import DataError
 from privwiz.graphs import EgoNetwork
 from privwiz.strict_json import expect
+from privwiz.words import amount
 
 __all__ = [
     "MAX_NAME",
@@ -129,7 +130,9 @@ class Split:
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", _several("members", self.members))
         if len(set(self.members)) < MIN_SIZE:
-            raise DataError(f"{len(set(self.members))} friends are too few for a circle of their own; name {MIN_SIZE} or more")
+            raise DataError(
+                f"too few for a circle of their own: {amount(len(set(self.members)), 'friend')}; name {MIN_SIZE} or more"
+            )
         if self.name is not None:
             _check_name(self.name)
 
@@ -313,6 +316,8 @@ def _change(circles: Circles, network: EgoNetwork, correction: Correction) -> _C
             return _Change(gone=_group(circles, circle).circles)
         case Restore(circle):
             return _restored(circles, circle)
+        case _:
+            raise DataError(f"a correction is {correction!r:.80}; give a Rename, Merge, Split, Move, Dismiss or Restore")
 
 
 def _merged(groups: Sequence[_Group], name: str | None) -> _Group:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "DataError",
+    "GoneAstray",
     "MissingExtra",
     "PartyLost",
     "PrivwizError",
@@ -27,6 +28,10 @@ class DataError(PrivwizError, ValueError):
         super().__init__(f"{where}: {message}" if where else message)
         self.source = source
         self.line = line
+
+
+class GoneAstray(DataError):
+    """A training whose numbers make no sense any more; going on from where it is leads there again."""
 
 
 class UnknownFriend(PrivwizError, KeyError):

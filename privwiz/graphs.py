@@ -15,6 +15,7 @@ from scipy import sparse
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.profiles import FIELDS, Profile, check_id, normal_profile
 from privwiz.ties import Floats, Ints, canonical_ties, tie_weights
+from privwiz.words import amount
 
 __all__ = ["FIELDS", "Attributes", "EgoNetwork", "Profile", "build_ego_network", "ego_network"]
 
@@ -488,7 +489,9 @@ def _check_names(named: list[tuple[Hashable, str]]) -> None:
 
 def _missing_user(graph: nx.Graph, ego: object) -> str:
     some = ", ".join(repr(node) for node, _ in zip(graph, range(3), strict=False))
-    return f"{ego!r} is not in the graph; " + (f"it has {len(graph)} users, such as {some}" if some else "it has no users at all")
+    return f"{ego!r} is not in the graph; " + (
+        f"it has {amount(len(graph), 'user')}, such as {some}" if some else "it has no users at all"
+    )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -18,9 +18,12 @@ from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf, dpotrs  # cho_factor and cho_solve take longer to check than these to compute
 from scipy.special import expit, ndtr, ndtri
 
+from privwiz.errors import DataError
+
 __all__ = [
     "LEAST_VARIANCE",
     "PROBIT_VARIANCE",
+    "TOO_LARGE",
     "LatentModel",
     "Observations",
     "Posterior",
@@ -48,6 +51,9 @@ LOGISTIC_GAUSSIAN = np.pi / 8
 
 LEAST_VARIANCE = 1e-6
 """No posterior variance is less: rounding could make it negative."""
+
+TOO_LARGE = "the numbers of the prior are too large to compute with; train it again, with smaller steps, or take another"
+"""What is wrong where rounding has left a covariance that cannot be one."""
 
 _TOLERANCE = 1e-3
 _MOST_STEPS = 50
@@ -190,6 +196,11 @@ def condition(model: LatentModel, observations: Observations) -> Posterior:
     model : LatentModel
     observations : Observations
         In any order; the same cell may come more than once.
+
+    Raises
+    ------
+    DataError
+        If the prior holds such large numbers that rounding spoils its covariance.
     """
     row, item = observations.row, observations.item
     mean = model.mean[item, row].astype(np.float64)
@@ -259,7 +270,7 @@ def _solve(covariance: Floats, weight: Floats, target: Floats) -> tuple[Floats, 
         return scaled, target
     factor, wrong = dpotrf(scaled, lower=True, clean=False)
     if wrong:
-        raise np.linalg.LinAlgError("the prior covariance of the answers is not positive semi-definite")
+        raise DataError(TOO_LARGE)
     return factor, target - root * dpotrs(factor, root * (covariance @ target), lower=True)[0]
 
 

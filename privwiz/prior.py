@@ -16,13 +16,15 @@ from privwiz.features import FEATURES
 from privwiz.files import FilePath, read_text, source_name, writing
 from privwiz.strict_json import expect, read_json
 
-__all__ = ["MOST_WEIGHT", "KernelScales", "Prior"]
+__all__ = ["MOST_SCALE", "MOST_WEIGHT", "KernelScales", "Prior"]
 
 Floats = npt.NDArray[np.float64]
 
 FORMAT = "privwiz.prior/1"
 MOST_WEIGHT = 100.0
 """A weight beyond this is no knowledge of people but a training that went astray: e^100 to one, by one feature alone."""
+MOST_SCALE = 100.0
+"""Ten times what training chooses, and a hundredth of what single precision could not bear."""
 _CLIP = 4.0
 
 
@@ -38,7 +40,7 @@ class KernelScales:
     Raises
     ------
     DataError
-        If one of them is not a finite number from 0 up.
+        If one of them is not a number from 0 to `MOST_SCALE`.
     """
 
     level: float = 8.0
@@ -58,8 +60,8 @@ class KernelScales:
     def __post_init__(self) -> None:
         for part in fields(self):
             value = getattr(self, part.name)
-            if isinstance(value, bool) or not (isinstance(value, int | float) and 0 <= value < float("inf")):
-                raise DataError(f"kernel scale {part.name!r} is {value!r}; it must be a finite number from 0 up")
+            if isinstance(value, bool) or not (isinstance(value, int | float) and 0 <= value <= MOST_SCALE):
+                raise DataError(f"kernel scale {part.name!r} is {value!r}; it must be a number from 0 to {MOST_SCALE:g}")
             object.__setattr__(self, part.name, float(value))
 
 

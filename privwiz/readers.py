@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from privwiz.errors import DataError
-from privwiz.files import FilePath, ending, read_text, source_name
+from privwiz.files import STANDARD, FilePath, ending, read_text, source_name
 from privwiz.graphml import read_graphml
 from privwiz.graphs import EgoNetwork, ego_network
 from privwiz.snap import read_snap_circles, read_snap_ego_network, snap_egos
@@ -21,13 +21,14 @@ __all__ = ["read_ego_network", "read_graph", "read_snap_circles", "read_snap_ego
 
 
 def read_graph(path: FilePath, profiles: FilePath | None = None) -> nx.Graph:
-    """Read a social graph from a file, by its ending.
+    """Read a social graph from a file, by its ending, or an edge list in CSV from standard input.
 
     Parameters
     ----------
     path : path
-        ``.csv`` or ``.parquet``: an edge list with the columns ``source``, ``target`` and, if wanted, ``weight``. ``.graphml``:
-        GraphML. ``.json``: node-link data as `networkx.node_link_data` writes it, with ``edges`` or ``links``.
+        ``.csv`` or ``.parquet``: an edge list with the columns ``source``, ``target`` and, if wanted, ``weight``; ``"-"`` is one
+        in CSV from standard input. ``.graphml``: GraphML. ``.json``: node-link data as `networkx.node_link_data` writes it, with
+        ``edges`` or ``links``.
     profiles : path, optional
         A table with the columns ``user``, ``field`` and ``value``, a row for each value; an empty value says nothing. It adds to
         the attributes that the graph brings. Rows about users who are not in the graph are passed over.
@@ -46,10 +47,11 @@ def read_graph(path: FilePath, profiles: FilePath | None = None) -> nx.Graph:
         If a Parquet file is to be read and pyarrow is not installed.
     """
     forms = {".csv": _read_edges, ".parquet": _read_edges, ".graphml": read_graphml, ".json": _read_node_link}
-    if ending(path) not in forms:
+    form = _read_edges if path == STANDARD else forms.get(ending(path))
+    if form is None:
         wrong = f"ends in {ending(path)!r}; a graph ends in '.csv', '.parquet', '.graphml' or '.json', or is a SNAP folder"
         raise DataError(wrong, source=source_name(path))
-    graph = forms[ending(path)](path)
+    graph = form(path)
     if profiles is not None:
         _add_profiles(graph, profiles)
     return graph

@@ -18,6 +18,7 @@ from privwiz.rejected import NO_PERSON, NO_USER, Rejected, RejectedRows
 from privwiz.spill import Spill
 from privwiz.ties import STRONGEST, WEAKEST, tie_weight
 from privwiz.vocabulary import Vocabulary, distinct_texts
+from privwiz.words import amount
 
 __all__ = ["DEFAULT_MEMORY", "build_store"]
 
@@ -76,7 +77,7 @@ def build_store(
     if not len(people):
         raise DataError("no ties in it; give an edge list with a row for each tie", source=source_name(edges))
     people.save(folder / "people.arrow")
-    say(f"{len(people):,} people, {count:,} rows of ties; sorting the ties")
+    say(f"{len(people):,} people, {amount(count, 'row')} of ties; sorting the ties")
     _sort_ties(folder, "ties", tables, people, rejected, weighted=weighted, count=count, memory=memory)
     if new is not None:
         with RejectedRows(Path(os.devnull)) as known:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from privwiz.errors import DataError
 
-__all__ = ["AUDIENCES", "DECISIONS", "LANGUAGES", "LEVELS", "check_language", "join_names", "nearest_audience", "say"]
+__all__ = ["AUDIENCES", "DECISIONS", "LANGUAGES", "LEVELS", "amount", "check_language", "join_names", "nearest_audience", "say"]
 
 LANGUAGES = ("en", "zh")
 
@@ -33,6 +33,15 @@ AUDIENCES: Mapping[str, Mapping[str, str]] = {
     "everybody": {"en": "everybody", "zh": "所有人"},
 }
 """How many of all friends may see an item, from the fewest to the most."""
+
+
+def amount(number: int, one: str, several: str | None = None) -> str:
+    """Return how many there are of something, where only English is spoken.
+
+    >>> amount(1, "user"), amount(1234, "user"), amount(2, "process", "processes")
+    ('1 user', '1,234 users', '2 processes')
+    """
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def check_language(language: str) -> str:

@@ -227,6 +227,11 @@ BAD_FILES = [
         "answers.csv, line 2: 'zoe' is not a friend in this network; add the friend first or correct the name",
     ),
     (
+        "circles --graph edges.csv",
+        {"edges.csv": "source,target\nann,b\u202eo\u001b[31m\n"},
+        "edges.csv: the user must be named; the users are ann, b\ufffdo\ufffd[31m",
+    ),
+    (
         EVALUATE,
         {"answers.csv": f"{HEAD}zoe,phone,ann,deny\n"},
         "edges.csv: 'zoe' is not in the graph; it has 5 users, such as 'me', 'ann', 'bob'",
@@ -265,6 +270,11 @@ BAD_FILES = [
         f"{ASK} --prior prior.json",
         {"prior.json": '{"format": "x"}'},
         "prior.json: the format is 'x'; a document of format 'privwiz.prior/1' is needed here",
+    ),
+    (
+        f"{LABEL} --prior prior.json",
+        {"prior.json": Prior.flat().to_json().replace('"level": 8.0', '"level": 1e6')},
+        "prior.json: kernel scale 'level' is 1000000.0; it must be a number from 0 to 100",
     ),
     # Where to write
     (f"{ASK} --out policy.txt", {}, "policy.txt: ends in '.txt'; give a path that ends in .json, .csv or .parquet"),
@@ -436,7 +446,7 @@ WRONG_USAGE = [
         "Invalid value for '--compare': 'oak' is not one of tree, logistic, naive-bayes, knn, forest.",
     ),
     ("show policy.json", "Name a friend (--friend), a thing (--item), or both."),
-    ("diff - -", "Only one of the two policies can come from standard input."),
+    ("diff - -", "Only one of OLD and NEW can come from standard input."),
     ("export policy.json", "Say what to write: --format, or an --out that ends in .json, .csv or .parquet."),
     ("export policy.json --format parquet", "Parquet is not text: give a file, such as --out policy.parquet."),
     ("export policy.json --format json --state s.json", "--state is for --format audiences only."),

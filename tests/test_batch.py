@@ -177,6 +177,15 @@ def test_the_command_says_what_it_did(town, tmp_path):
     assert "http" not in page
 
 
+def test_one_user_is_counted_in_the_singular(town, tmp_path):
+    """Of one user, the command and the page say "1 user"."""
+    text = run("label", *options(town, users=1), "--out", tmp_path / "out")
+    assert "1 of 1 user, " in text
+    assert f"1 user labelled; {tmp_path}/out/report.html says more" in text
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert all(part in page for part in ("Policies of 1 user<", "1 user: 1 labelled", " with 1 process,"))
+
+
 def test_users_can_be_drawn_by_chance(town, tmp_path):
     """``--users N`` labels N of those who answered: with equal seeds the same ones."""
     for name in ("one", "two"):
@@ -196,7 +205,7 @@ def test_a_user_who_contradicts_itself_gets_no_policy(town, tmp_path):
     changed += [(*changed[-1][:1], "email", changed[-1][2], "deny"), (users[2], "phone", users[2], "allow")]
     write_answers(tmp_path / "answers.csv", changed)
     text = run("label", *options(town, answers=tmp_path / "answers.csv"), "--out", tmp_path / "out", code=1)
-    assert f"Error: 2 users have no policy; see {tmp_path}/out/errors.csv" in text
+    assert f"Error: no policy for 2 users; see {tmp_path}/out/errors.csv" in text
     errors = dict(read_table(tmp_path / "out" / "errors.csv", ("user", "error")).rows())
     assert list(errors) == users[:2]
     assert errors[users[0]].endswith("is 'dney'; use allow, deny or ask")

@@ -223,12 +223,30 @@ def test_label_many_users():
     assert {cell: found[cell] for cell in said} == said
 
 
+def test_one_row_is_counted_in_the_singular():
+    """Of one row, the command says "1 row"."""
+    Path("edges.csv").write_text("source,target\nme,ann\n", encoding="utf-8")
+    Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
+    command = "label --graph edges.csv --answers none.csv --user me --items phone --out out.csv"
+    assert CliRunner().invoke(main, command.split()).stderr == "wrote out.csv: 1 row\n"
+
+
 def test_items_through_a_pipe():
     """A table of items comes from standard input as any other does."""
     Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
     answers = ("--answers", "none.csv", "--user", SMALL_USER)
     printed = run("label", *TOWN, *answers, "--items", "-", "--out", "-", said="item,en\nshoes,shoe size\n")
     assert {row["item"] for row in rows(printed)} == {"shoes"}
+
+
+def test_a_graph_through_a_pipe():
+    """An edge list comes from standard input as from a file; nothing else can come from there then."""
+    command = ("label", *TOWN[2:], "--answers", "town/answers.csv", "--user", SMALL_USER, "--out", "-")
+    edges = Path(TOWN[1]).read_text("utf-8")
+    assert run(*command, "--graph", "-", said=edges) == run(*command, *TOWN[:2])
+    result = CliRunner().invoke(main, ["label", "--graph", "-", "--answers", "-", "--out", "-"], input=edges)
+    assert result.exit_code == 2
+    assert "Error: Only one of --graph and --answers can come from standard input." in result.stderr
 
 
 def test_label_names_users_in_a_table_and_writes_parquet():

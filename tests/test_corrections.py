@@ -280,8 +280,8 @@ def test_circles_of_other_friends_are_not_corrected():
         (lambda: Merge(["c1", "c1"]), "a merge needs two circles or more"),
         (lambda: Merge("c1"), r"circles are the text 'c1'; give a list, such as \['c1'\]"),
         (lambda: Merge(["c1", "c2"], ""), "the name of a circle is empty"),
-        (lambda: Split("c1", []), "0 friends are too few for a circle of their own; name 3 or more"),
-        (lambda: Split("c1", ["a", "b", "b"]), "2 friends are too few"),
+        (lambda: Split("c1", []), "too few for a circle of their own: 0 friends; name 3 or more"),
+        (lambda: Split("c1", ["a", "b", "b"]), "too few for a circle of their own: 2 friends"),
         (lambda: Split("c1", ["a", "b", "c"], "\t"), "the name of a circle is empty"),
         (lambda: Move("a", None), "a move needs a circle to join"),
         (lambda: Move("a", "c1", "c1"), "two different ones"),
@@ -334,7 +334,7 @@ def test_corrections_survive_json(correction):
         ({"kind": "dismiss", "circle": "c1", "all": True}, "a correction of kind 'dismiss' has no 'all'; it has circle"),
         ({"kind": "merge", "circles": "c1"}, "'circles' of a correction is 'c1'; it must be a list"),
         ({"kind": "merge", "circles": ["c1", None]}, "'circles' of a correction is missing"),
-        ({"kind": "split", "circle": "c1", "members": ["a"]}, "1 friends are too few"),
+        ({"kind": "split", "circle": "c1", "members": ["a"]}, "too few for a circle of their own: 1 friend; name 3 or more"),
         ({"kind": "move", "friend": "a"}, "a move needs a circle"),
     ],
 )
@@ -342,6 +342,16 @@ def test_damaged_corrections(data, message):
     """Whatever is wrong with a written correction is said."""
     with pytest.raises(DataError, match=message):
         read_correction(data)
+
+
+@pytest.mark.parametrize("correction", ["x", None, {"kind": "rename", "circle": "c1", "name": "x"}, Rename])
+def test_what_is_no_correction_is_refused(correction):
+    """Anything but a correction is refused with what to give, and the wizard is as it was."""
+    wizard = Wizard(build_ego_network("me", ["ann", "bo"], []), items=["phone"])
+    before = wizard.to_json()
+    with pytest.raises(DataError, match=r"; give a Rename, Merge, Split, Move, Dismiss or Restore$"):
+        wizard.correct(correction)
+    assert wizard.to_json() == before
 
 
 def test_circles_written_before_there_were_corrections():

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, ndtr
 
+from privwiz.errors import DataError
 from privwiz.posterior import (
     PROBIT_VARIANCE,
     LatentModel,
@@ -212,6 +213,13 @@ def test_contradictory_answers_cancel():
     mean, variance = beliefs(model, observed([0] * 10, [0] * 10, [0, 1] * 5))
     np.testing.assert_allclose(mean, 0, atol=1e-9)
     assert (variance[0] < [1, 4]).all()
+
+
+def test_what_is_no_covariance_is_refused_in_words():
+    """Numbers so large that rounding leaves no covariance of the answers are an error that says what to do."""
+    spoilt = LatentModel(np.zeros((1, 2)), np.array([[1e9, 1.1e9], [1.1e9, 1e9]]), np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r"^the numbers of the prior are too large to compute with"):
+        condition(spoilt, observed([0, 1], [0, 0], [1, 0]))
 
 
 @given(seeds, st.integers(0, 15))

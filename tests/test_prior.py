@@ -16,7 +16,7 @@ from privwiz.features import FEATURES, friend_features
 from privwiz.graphs import build_ego_network
 from privwiz.items import CATALOGUE
 from privwiz.posterior import Observations, condition, predict
-from privwiz.prior import MOST_WEIGHT, KernelScales, Prior
+from privwiz.prior import MOST_SCALE, MOST_WEIGHT, KernelScales, Prior
 from privwiz.tuning import CANDIDATES
 
 NAMES = list(FEATURES)
@@ -37,7 +37,7 @@ def priors(draw):
         tuple(items),
         draw(arrays(float, (len(items), d + 1), elements=st.floats(-MOST_WEIGHT, MOST_WEIGHT))),
         (factor @ factor.T + (factor @ factor.T).T) / 2,
-        KernelScales(*draw(st.lists(st.floats(0, 1e6) | st.integers(0, 9), min_size=13, max_size=13))),
+        KernelScales(*draw(st.lists(st.floats(0, MOST_SCALE) | st.integers(0, 9), min_size=13, max_size=13))),
         draw(st.dictionaries(st.sampled_from(["data", "rounds"]), st.lists(st.integers() | st.booleans() | st.none()))),
         Calibration(*(draw(st.floats(low, high) | st.just(1)) for low, high in ((0, 4), (-1, 1), (-1, 1)))),
     )
@@ -176,7 +176,8 @@ DAMAGED = {
         damaged(scales=scales(charm=1)),
         "kernel scale 'charm' is not known to this version; use the one that made this prior",
     ),
-    "a scale negative": (damaged(scales=scales(level=-1)), "kernel scale 'level' is -1.0; it must be a finite number from 0 up"),
+    "a scale negative": (damaged(scales=scales(level=-1)), "kernel scale 'level' is -1.0; it must be a number from 0 to 100"),
+    "a scale absurd": (damaged(scales=scales(level=1e6)), "kernel scale 'level' is 1000000.0; it must be a number from 0 to 100"),
     "provenance missing": (damaged(provenance=None), "'provenance' is missing; it must be an object"),
     "calibration a list": (damaged(calibration=[1, 0, 0]), "'calibration' is [1, 0, 0]; it must be an object"),
     "a calibration unknown": (
@@ -243,12 +244,12 @@ def test_a_prior_that_cannot_be_is_not_made(changes, message):
         small(**changes)
 
 
-@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), True, "1", None])
+@pytest.mark.parametrize("value", [-0.1, 100.1, 10**400, float("nan"), float("inf"), True, "1", None])
 def test_a_kernel_scale_that_cannot_be_is_refused(value):
-    """A kernel scale is a finite number from 0 up."""
+    """A kernel scale is a number from 0 to `MOST_SCALE`."""
     with pytest.raises(DataError) as error:
         KernelScales(alike=value)
-    assert str(error.value) == f"kernel scale 'alike' is {value!r}; it must be a finite number from 0 up"
+    assert str(error.value) == f"kernel scale 'alike' is {value!r}; it must be a number from 0 to 100"
 
 
 def test_a_prior_cannot_be_changed():

@@ -376,7 +376,6 @@ BAD_GRAPHS = [
         "g.parquet: not a Parquet file, or damaged; write it again",
     ),
     ("g.txt", "a b\n", "g.txt: ends in '.txt'; a graph ends in '.csv', '.parquet', '.graphml' or '.json', or is a SNAP folder"),
-    ("-", None, "standard input: ends in ''; a graph ends in '.csv', '.parquet', '.graphml' or '.json', or is a SNAP folder"),
     ("g.csv", None, "g.csv: no such file; check the path"),
     ("g.graphml", None, "g.graphml: no such file; check the path"),
     ("g.json", None, "g.json: no such file; check the path"),

@@ -212,20 +212,29 @@ def test_with_noise_nothing_else_tells_of_one_device(few, tmp_path):
 
 
 def test_little_noise_is_told_as_no_bound(few, tmp_path):
-    """A multiplier so small that epsilon has no bound trains, and the prior says that there is none."""
+    """A multiplier so small that epsilon has no bound trains, and the prior says so; the page says what is not set."""
     out = tmp_path / "prior.json"
     said = train(*few, *FEW, "--noise-multiplier", "1e-6", "--out", str(out), "--report", str(tmp_path / "r.html"))
     assert "no bound" in said
+    plan = (tmp_path / "r.html").read_text().partition("<h2>Plan</h2>")[2]
+    assert "<td>batch size</td><td>not set</td>" in plan
+    assert "None" not in plan
     assert Prior.load(out).provenance["privacy"]["epsilon"] is None
 
 
 @pytest.mark.parametrize("rate", ["100", "1e9"])
 def test_a_training_gone_astray_writes_nothing(rate, few, tmp_path):
-    """With a learning rate far too large, the command says so in a line, and leaves no prior that would show things to people."""
-    out = tmp_path / "prior.json"
-    said = train(*few, *FEW, "--learning-rate", rate, "--out", str(out), code=1)
-    assert "take smaller learning rates" in said
-    assert not out.exists()
+    """With a learning rate far too large, the command says so in a line, and leaves no prior that would show things to people.
+
+    It names the checkpoint, from which nothing else can come; once that is removed, smaller steps train a prior.
+    """
+    out, checkpoint = tmp_path / "prior.json", tmp_path / "prior.json.checkpoint"
+    for resume in ([], ["--resume"]):
+        said = train(*few, *FEW, "--learning-rate", rate, "--out", str(out), *resume, code=1)
+        assert re.search(rf"take smaller learning rates.*; remove {checkpoint}, which leads here again, and begin anew\n$", said)
+        assert not out.exists()
+    checkpoint.unlink()
+    train(*few, *FEW, "--out", str(out))
 
 
 def test_small_cohorts_need_the_flag(tmp_path):

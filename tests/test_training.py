@@ -397,6 +397,7 @@ def test_nothing_is_chosen_by_noise():
         ({"momentum": 1.0}, "momentum is 1.0"),
         ({"batch_size": 0}, "batch size is 0"),
         ({"clip": float("inf")}, "clip is inf"),
+        ({"clip": 1e300}, r"clip is 1e\+300; it must be below 5.5e\+10, for a sum of 10 updates has to fit 64 bits"),
         ({"delta": 0.0}, "delta is 0.0"),
         ({"participation": 0.0}, "participation is 0.0"),
         ({"validation_split": 1.0}, "validation split is 1.0"),
@@ -425,6 +426,13 @@ def test_too_small_cohorts_are_refused_before_training():
     with pytest.raises(DataError, match="holds out 3 of 14"):
         Training(drawn(14), ITEMS, replace(NO_VALIDATION, validation_split=0.2), PlainSum())
     assert [split(TrainingPlan(), n) for n in (10, 47, 48, 100)] == [0, 0, 10, 20]
+
+
+def test_updates_too_long_to_add_up_are_refused_before_training():
+    """A clip that so many devices cannot have is refused at once; just below, the training ends."""
+    with pytest.raises(DataError, match=r"clip is 4e\+10; it must be below 3.93e\+10, for a sum of 14 updates"):
+        Training(drawn(14), ITEMS, replace(NO_VALIDATION, clip=4e10), PlainSum())
+    finish(Training(drawn(14), ITEMS, replace(NO_VALIDATION, clip=3.9e10), PlainSum()))
 
 
 def test_who_takes_part_is_drawn_until_they_are_enough():

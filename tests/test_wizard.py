@@ -14,6 +14,7 @@ from sklearn.svm import LinearSVC
 from privwiz import CATALOGUE, Circle, DataError, Decision, Prior, UnknownFriend, UnknownItem, Wizard, find_circles
 from privwiz.answers import AUDIENCE_SHARES
 from privwiz.graphs import build_ego_network, ego_network
+from privwiz.prior import MOST_SCALE, MOST_WEIGHT
 from privwiz.screens import KINDS, MAX_TOGGLES
 
 CLUBS = {club: [f"{club}{k}" for k in range(6)] for club in "abc"}
@@ -647,6 +648,16 @@ def test_a_prior_that_knows_nothing():
     assert set(wizard.policy().probability.ravel()) == {0.5}
     wizard.label("phone", CLUBS["a"][:3], "deny")
     assert wizard.policy()["phone", "a5"].decision is Decision.DENY
+
+
+def test_a_prior_of_absurd_numbers_is_refused_in_words():
+    """Where the numbers of a prior, each legal, together leave nothing that can be computed with, asking says what to do."""
+    prior = Prior.default()
+    absurd = replace(
+        prior, weights=np.full_like(prior.weights, MOST_WEIGHT), scales=replace(prior.scales, mean=MOST_SCALE, trust=MOST_SCALE)
+    )
+    with pytest.raises(DataError, match=r"^the numbers of the prior are too large to compute with; train it again, with smaller"):
+        Wizard(NETWORK, prior=absurd).next_screen(KINDS)
 
 
 def test_what_is_not_a_network_a_prior_or_an_id_is_refused_in_words():

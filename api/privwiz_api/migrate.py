@@ -27,8 +27,9 @@ def migrate_back(database: Database, revision: str) -> None:
     Raises
     ------
     DataError
-        If there is no such form to go back to. Nothing changes then.
+        If there is no such form to go back to, or the embedded database is not there. Nothing changes then.
     """
+    _check_there(database)
     try:
         with database.write("migrate") as connection:
             command.downgrade(_config(connection), revision)
@@ -52,9 +53,7 @@ def check_current(database: Database) -> None:
     DataError
         If they are others, or the embedded database is not there.
     """
-    path = database.url.database
-    if database.is_sqlite and not Path(path or "").exists():
-        raise DataError("there is no such database; check the path", source=path)
+    _check_there(database)
     if not is_current(database):
         raise DataError("the database has other tables than this version needs; run `privwiz migrate` first")
 
@@ -64,6 +63,12 @@ def is_current(database: Database) -> bool:
     with database.read() as connection:
         present = MigrationContext.configure(connection).get_current_revision()
     return present == ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+def _check_there(database: Database) -> None:
+    path = database.url.database
+    if database.is_sqlite and not Path(path or "").exists():
+        raise DataError("there is no such database; check the path", source=path)
 
 
 def _config(connection: Connection | None) -> Config:

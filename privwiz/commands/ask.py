@@ -201,4 +201,4 @@ def _finish(wizard: "Wizard", terminal: Terminal, state: str | None, out: str | 
     if out != STANDARD:
         terminal.tell("written", out=out)
     if out.lower().endswith(".json") and policy.friends:
-        terminal.tell("look_closer", out=quote(out), friend=quote(policy.friends[0]))
+        terminal.tell("look_closer", out=quote(out), friend=plain(quote(policy.friends[0])))

@@ -103,7 +103,7 @@ def show_screen(wizard: "Wizard", screen: "Screen", terminal: Terminal) -> None:
     language, width = terminal.language, terminal_width()
     terminal.say(click.style(_headline(wizard, screen, language, width), dim=True))
     terminal.say(click.style(plain(screen.text(language)), bold=True))
-    labels = [_label(screen, toggle, language) for toggle in screen.toggles]
+    labels = [plain(_label(screen, toggle, language)) for toggle in screen.toggles]
     column = min(max(map(text_width, labels)), width - 24)
     who = ("", "")
     for number, (toggle, label) in enumerate(zip(screen.toggles, labels, strict=True), start=1):

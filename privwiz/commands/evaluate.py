@@ -28,6 +28,7 @@ from privwiz.commands.terminal import pad, plain, render_table, terminal_width
 from privwiz.decisions import Decision
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import STANDARD, ending, writing
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from privwiz.commands.answered import Said
@@ -98,14 +99,14 @@ class _LeftOut:
         """Say it, a sentence for each reason that happened."""
         notes = []
         if self.users:
-            some = ", ".join(self.users[:10]) + (" ..." if len(self.users) > 10 else "")
+            some = ", ".join(map(plain, self.users[:10])) + (" ..." if len(self.users) > 10 else "")
             notes.append(
-                f"Left out: {_number(len(self.users), 'user')} with answers about fewer than {self.folds} friends ({some})."
+                f"Left out: {amount(len(self.users), 'user')} with answers about fewer than {self.folds} friends ({some})."
             )
         if self.items:
-            notes.append(f"Left out: {_number(self.items, 'item')} of users, with fewer than {self.folds} answers.")
+            notes.append(f"Left out: {amount(self.items, 'item')} of users, with fewer than {self.folds} answers.")
         if self.unsure:
-            notes.append(f"Left out: {_number(self.unsure, 'answer')} “ask”: nothing is right or wrong there.")
+            notes.append(f"Left out: {amount(self.unsure, 'answer')} “ask”: nothing is right or wrong there.")
         return notes
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - click hands over every option
                     rows += validate(network, given)
             except PrivwizError as error:
                 left.failed.append(user)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {plain(str(error))}", err=True)
     if rows:
         _report(rows, left, out)
     elif not left.failed:
@@ -211,7 +212,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - click hands over every option
         )
     if len(chosen) > 1 and left.failed:
         some = ", ".join(map(plain, left.failed[:10])) + (" ..." if len(left.failed) > 10 else "")
-        click.echo(f"Error: {len(left.failed)} of {len(chosen)} users could not be evaluated: {some}", err=True)
+        click.echo(f"Error: {len(left.failed)} of {amount(len(chosen), 'user')} could not be evaluated: {some}", err=True)
     if left.failed:
         click.get_current_context().exit(1)
 
@@ -250,7 +251,7 @@ def _report(rows: "Sequence[HeldOut]", left: _LeftOut, out: str | None) -> None:
     if out != STANDARD:
         cells = sum(row.score.cells for row in rows if row.method == methods[0])
         click.echo(
-            f"{_number(len(users), 'user')}, {_number(cells, 'answer')}. Each is predicted from the user's answers about other "
+            f"{amount(len(users), 'user')}, {amount(cells, 'answer')}. Each is predicted from the user's answers about other "
             f"friends ({left.folds} parts).\n↑ higher is better, ↓ lower is better."
         )
         room = max(1, (terminal_width() - _LABEL) // (_COLUMN + 2))
@@ -318,10 +319,6 @@ def _notes(rows: "Sequence[HeldOut]", users: int, left: _LeftOut) -> str:
         )
     notes += left.notes()
     return "\n".join(textwrap.fill(text, terminal_width()) for text in notes)
-
-
-def _number(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _columns(rows: "Sequence[HeldOut]") -> dict[str, list[Any]]:

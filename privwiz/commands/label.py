@@ -33,6 +33,7 @@ from privwiz.commands.options import (
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import STANDARD
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from privwiz.graphs import EgoNetwork
@@ -165,7 +166,7 @@ def _label_few(
                 policy = _policy(network_of(user), said.get(user, ()), table, items, prior, seed, classifier)
             except PrivwizError as error:
                 failed.append(user)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {plain(str(error))}", err=True)
                 continue
             for name, values in policy_columns(policy, language).items():
                 columns[name].append(values)
@@ -175,7 +176,7 @@ def _label_few(
     if failed:
         _report(failed, chosen, out)
     elif out != STANDARD:
-        click.echo(f"wrote {out}: {len(rows['user']):,} rows", err=True)
+        click.echo(f"wrote {out}: {amount(len(rows['user']), 'row')}", err=True)
 
 
 def _policy(

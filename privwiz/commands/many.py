@@ -12,6 +12,7 @@ from privwiz.case import MOST_FRIENDS
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, check_there, ending, source_name, unfinished_folder
 from privwiz.policy_parts import LAYOUTS
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from privwiz.batch import BatchInput
@@ -177,11 +178,11 @@ def run_many(
         line.end()
     outcomes, rejected = run.report.outcomes, sum(run.report.rejected.values())
     unchanged = f", {outcomes['unchanged']:,} unchanged" if given.since is not None else ""
-    click.echo(f"{outcomes['labelled']:,} users labelled{unchanged}; {source_name(out)}/report.html says more")
+    click.echo(f"{amount(outcomes['labelled'], 'user')} labelled{unchanged}; {source_name(out)}/report.html says more")
     if rejected:
-        click.echo(f"{rejected:,} rows could not be used; see {source_name(out)}/rejected.csv", err=True)
+        click.echo(f"{amount(rejected, 'row')} could not be used; see {source_name(out)}/rejected.csv", err=True)
     if outcomes["failed"]:
-        click.echo(f"Error: {outcomes['failed']:,} users have no policy; see {source_name(out)}/errors.csv", err=True)
+        click.echo(f"Error: no policy for {amount(outcomes['failed'], 'user')}; see {source_name(out)}/errors.csv", err=True)
         click.get_current_context().exit(1)
 
 
@@ -222,7 +223,9 @@ class ProgressLine:
         start, before = self._first
         rate = max(done - before, 1) / max(now - start, 1e-9)
         left = round((total - done) / rate)
-        self._show(f"{done:,} of {total:,} users, {rate:,.0f} a second, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+        self._show(
+            f"{done:,} of {amount(total, 'user')}, {rate:,.0f} a second, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
+        )
 
     def end(self) -> None:
         """Leave the line that changes."""

@@ -58,15 +58,18 @@ _READ = (
 
 
 class Command(click.Command):
-    """A command that writes no file over one it reads, and whose help keeps paragraphs with indented lines as they are."""
+    """A command that writes no file over one it reads, and reads standard input once; its help keeps indented lines."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.help = keep_indented(self.help)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, unless a file that it writes is also one that it reads, or writes besides."""
+        """Run the command, unless one file would be read and written, or written twice, or standard input read twice."""
         shown = {param.name: param.get_error_hint(ctx).strip("'") for param in self.params}
+        piped = [shown[name] for name in _READ if ctx.params.get(name) == STANDARD]
+        if len(piped) > 1:
+            raise click.UsageError(f"Only one of {' and '.join(piped)} can come from standard input.", ctx)
         paths = {
             name: os.path.realpath(path)
             for name in (*_WRITTEN, *_READ)

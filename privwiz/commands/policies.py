@@ -62,8 +62,6 @@ def diff(old: str, new: str, json_path: str | None, language: str) -> None:
     """
     if json_path is not None:
         check_output(json_path, (".json",))
-    if old == new == STANDARD:
-        raise click.UsageError("Only one of the two policies can come from standard input.")
     before, after = read_policy_file(old), read_policy_file(new)
     changes = before.diff(after)
     if json_path is not None:

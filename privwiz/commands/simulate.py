@@ -7,8 +7,10 @@ import click
 from click.core import ParameterSource
 
 from privwiz.commands.options import GRAPH_FORMS, Command, note, profiles_option, progress, seed_option
+from privwiz.commands.terminal import plain
 from privwiz.errors import DataError
-from privwiz.files import STANDARD
+from privwiz.files import STANDARD, source_name
+from privwiz.words import amount
 
 __all__ = ["simulate"]
 
@@ -134,7 +136,7 @@ def _decide(
     population = read_population(graph, profiles)
     chosen = users or population.users
     if not chosen:
-        raise DataError(f"no user has {FEWEST_FRIENDS} friends; name users with --user", source=graph)
+        raise DataError(f"no user has {FEWEST_FRIENDS} friends; name users with --user", source=source_name(graph))
     policies, by_hand, strangers = [], 0, dict[str, int]()
     with progress(chosen, "Simulating") as steps:
         for user in steps:
@@ -147,13 +149,11 @@ def _decide(
         raise DataError("none of these users has a friend to decide about; name others with --user", source=graph)
     if strangers:
         click.echo(_left_out(strangers), err=True)
-    note(f"Circles made by hand: {by_hand} of {len(chosen)} users; found: {len(chosen) - by_hand}. Writing ...")
+    note(f"Circles made by hand: {by_hand} of {amount(len(chosen), 'user')}; found: {len(chosen) - by_hand}. Writing ...")
     return write_decisions(policies, folder, answers_per_item=per_item, seed=seed, ending=f".{form}")
 
 
 def _left_out(strangers: Mapping[str, int]) -> str:
-    some = ", ".join(list(strangers)[:10]) + (" ..." if len(strangers) > 10 else "")
-    number = sum(strangers.values())
-    return (
-        f"Left out: {number} {'member' if number == 1 else 'members'} of circles made by hand, no friends of the user ({some})."
-    )
+    some = ", ".join(map(plain, list(strangers)[:10])) + (" ..." if len(strangers) > 10 else "")
+    members = amount(sum(strangers.values()), "member")
+    return f"Left out: {members} of circles made by hand, no friends of the user ({some})."

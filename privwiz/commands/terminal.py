@@ -8,6 +8,8 @@ from itertools import accumulate
 __all__ = ["bar", "cut", "pad", "plain", "render_table", "terminal_width", "text_width"]
 
 _NARROWEST, _WIDEST = 60, 110
+_UNREADABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
 
 
 def terminal_width() -> int:
@@ -16,8 +18,11 @@ def terminal_width() -> int:
 
 
 def plain(text: str) -> str:
-    """Return a text without control characters: a name from a file must not steer the terminal."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) == "Cc" else character for character in text)
+    """Return a text without what steers the terminal, or turns, hides or breaks the text around it, as a name from a file might.
+
+    The joiners of several scripts and of emoji stay.
+    """
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unreadable(character) else character for character in text)
 
 
 def text_width(text: str) -> int:
@@ -30,7 +35,7 @@ def text_width(text: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text cut to ``width`` columns, without control characters and with an ellipsis where something is missing.
+    """Return a text cut to ``width`` columns, made `plain`, and with an ellipsis where something is missing.
 
     >>> cut("Kingsbrook High School", 12), cut("海州师范大学", 7)
     ('Kingsbrook …', '海州师…')
@@ -68,7 +73,7 @@ def render_table(
     right : collection of int
         Columns that are aligned at their right side.
     """
-    table = [list(head), *map(list, rows)]
+    table = [list(map(plain, row)) for row in (head, *rows)]
     widths = [max(text_width(row[k]) for row in table) for k in range(len(head))]
     if width is not None:
         left = width - sum(widths[:-2]) - 2 * (len(head) - 1)
@@ -79,6 +84,10 @@ def render_table(
         "  ".join(pad(cut(cell, widths[k]), widths[k], right=k in right) for k, cell in enumerate(row)).rstrip() for row in table
     )
     return "\n".join(lines)
+
+
+def _is_unreadable(character: str) -> bool:
+    return character not in _JOINERS and unicodedata.category(character) in _UNREADABLE
 
 
 def _columns(character: str) -> int:

@@ -16,7 +16,8 @@ import click
 from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
 from privwiz.commands.terminal import plain
-from privwiz.errors import DataError, MissingExtra, PrivwizError
+from privwiz.errors import DataError, GoneAstray, MissingExtra, PrivwizError
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -213,17 +214,20 @@ def train(  # noqa: PLR0913 - click hands over every option
     fingerprint = _fingerprint(training.plan, names, data, beginning, secure_sum)
     state = load_checkpoint(kept, fingerprint) if kept.exists() else training.first()
     _introduce(training, secure_sum, remote_config, resumed=len(state.history))
+    provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
+    if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
+        provenance["data_sha256"] = data
     try:
         for after in training.run(state, partial(save_checkpoint, path=kept, fingerprint=fingerprint)):
             state = after
             click.echo(_line(training, state), err=True)
+        prior = training.prior(state, provenance)
     except KeyboardInterrupt:
         click.echo(f"Interrupted. The rounds so far are in {kept}; the same command with --resume goes on.", err=True)
         raise
-    provenance = {"data": "answers of users, as given to privwiz train", "secure_sum": secure_sum, "privwiz": version("privwiz")}
-    if not plan.noise_multiplier:  # who knows all answers but one's could find that one's by trying
-        provenance["data_sha256"] = data
-    training.prior(state, provenance).save(out)
+    except GoneAstray as error:
+        raise DataError(f"{error}; remove {kept}, which leads here again, and begin anew") from None
+    prior.save(out)
     if report is not None:
         from privwiz.federated.training_report import write_report
 
@@ -280,7 +284,7 @@ def _devices(
                 devices.append(device_of(network_of, user, chosen, _given(table, said[user]), seed))
             except PrivwizError as error:
                 failed.append(user)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {plain(str(error))}", err=True)
     return chosen, devices, failed
 
 
@@ -297,8 +301,8 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     plan = training.plan
     kinds = ", ".join(f"{number} {step}" for step, number in Counter(training.steps).items())
     click.echo(
-        f"{len(training.training)} devices train, {len(training.validation)} are held out; {len(training.items)} items; "
-        f"{len(training.steps)} rounds of {plan.algorithm} through {secure_sum}: {kinds}.",
+        f"{amount(len(training.training), 'device')} to train, {len(training.validation)} held out; "
+        f"{amount(len(training.items), 'item')}; {len(training.steps)} rounds of {plan.algorithm} through {secure_sum}: {kinds}.",
         err=True,
     )
     if remote_config is None:
@@ -332,7 +336,7 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
 
 def _line(training: "Training", state: "TrainingState") -> str:
     record = state.history[-1]
-    parts = [f"{record.contributors} devices"]
+    parts = [amount(record.contributors, "device")]
     if record.loss is not None:
         parts.append(f"loss {record.loss:.4f}")
     if record.step == "learn":
@@ -349,7 +353,8 @@ def _close(training: "Training", state: "TrainingState", out: str, failed: Seque
     spent = training.spent(state)
     if spent is not None and epsilon is not None and spent.epsilon > epsilon:
         click.echo(
-            f"Warning: more than epsilon {epsilon:g} was spent: {state.lost} rounds were lost and may have been opened.", err=True
+            f"Warning: more than epsilon {epsilon:g} was spent, on {amount(state.lost, 'lost round')} that may have been opened.",
+            err=True,
         )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:

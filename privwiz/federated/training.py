@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from privwiz.errors import DataError, SumRefused
+from privwiz.errors import DataError, GoneAstray, SumRefused
 from privwiz.features import FEATURES
 from privwiz.federated.accounting import PrivacySpent, multiplier_for, spent_by
 from privwiz.federated.algorithms import Algorithm, Local, Weights, fed_avg, fed_sgd, reptile
@@ -41,7 +41,7 @@ from privwiz.federated.statistics import (
     hyperparameter_search,
     standardisation,
 )
-from privwiz.federated.training_plan import BOUNDS, L2, Step, TrainingPlan, rounds_of_one_device, schedule, split
+from privwiz.federated.training_plan import BOUNDS, L2, Step, TrainingPlan, check_clip, rounds_of_one_device, schedule, split
 from privwiz.federated.training_state import RoundRecord, TrainingState
 from privwiz.federated.updates import Update, pack, unpack
 from privwiz.posterior import bound_weight
@@ -92,7 +92,8 @@ class Training:
     Raises
     ------
     DataError
-        If the shapes of the examples do not fit, there are too few devices, or noise has no start.
+        If the shapes of the examples do not fit, there are too few devices, their updates could be too long to add up, or noise
+        has no start.
 
     Examples
     --------
@@ -131,6 +132,7 @@ class Training:
         held = split(plan, len(devices))
         self.validation = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[:held])}
         self.training = {number: _shuffled(devices[number], plan.seed, number) for number in sorted(order[held:])}
+        check_clip(plan, len(self.training))
         self.steps = schedule(plan, standardises=start is None, validates=held > 0)
         self._features = start.features if start else tuple(FEATURES)
         self._local = Local(plan.local_learning_rate, plan.local_steps, plan.batch_size, L2)
@@ -179,7 +181,9 @@ class Training:
         SumRefused
             If a sum must not be, such as one of too few devices, or a party of it is lost.
         DataError
-            If the state is of another schedule, or the weights are no longer numbers that make sense.
+            If the state is of another schedule.
+        GoneAstray
+            If the weights are no longer numbers that make sense.
         """
         state = self.first() if state is None else state
         done = [record.step for record in state.history]
@@ -215,7 +219,7 @@ class Training:
 
         Raises
         ------
-        DataError
+        GoneAstray
             If the losses say that the weights are worse than those at the beginning and than none, by more than noise alone
             may, and no scales and calibration were chosen: a wizard would be sure of what is wrong.
         """
@@ -250,7 +254,7 @@ class Training:
         (before, some), (after, others) = judged[0], judged[-1]
         noise = self.plan.noise_multiplier * BOUNDS["evaluate"] * math.sqrt(PARTIES)
         if after - max(before, math.log(2)) > _NOISE_MARGIN * noise * math.hypot(1 / some, 1 / others):
-            raise DataError(
+            raise GoneAstray(
                 f"the loss went from {before:.4f} to {after:.4f}, and ln 2 = 0.6931 is knowing nothing; "
                 "take smaller learning rates, or fewer rounds"
             )
@@ -270,9 +274,9 @@ class Training:
             after, played, loss = plays[step](state)
             norm = float(np.linalg.norm(after.weights - state.weights))
         if not (np.isfinite(norm) and np.isfinite(after.covariance).all()):
-            raise DataError(f"a round of {step} led to numbers that are not finite; take smaller learning rates")
+            raise GoneAstray(f"a round of {step} led to numbers that are not finite; take smaller learning rates")
         if (largest := np.abs(after.weights).max(initial=0)) > MOST_WEIGHT:
-            raise DataError(f"a round of {step} led to a weight of {largest:g}, far from any sense; take smaller learning rates")
+            raise GoneAstray(f"a round of {step} led to a weight of {largest:g}, far from any sense; take smaller learning rates")
         record = RoundRecord(
             step=step,
             round_id=state.next_round,

@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from privwiz.errors import DataError, SumRefused
+from privwiz.federated.fixed_point import FRACTION_BITS, HALF_RING
 from privwiz.federated.rounds import MINIMUM_COHORT
 
-__all__ = ["ALGORITHMS", "BOUNDS", "L2", "Step", "TrainingPlan", "rounds_of_one_device", "schedule", "split"]
+__all__ = ["ALGORITHMS", "BOUNDS", "L2", "Step", "TrainingPlan", "check_clip", "rounds_of_one_device", "schedule", "split"]
 
 Step: TypeAlias = Literal["standardise", "evaluate", "learn", "spread", "scales"]
 """The kinds of rounds: what features are like, how large the loss is, the weights, how users differ, scales and calibration."""
@@ -123,6 +124,7 @@ class TrainingPlan:
             raise SumRefused(
                 f"a minimum cohort of {self.min_cohort} is below {MINIMUM_COHORT}; only a simulation may: --allow-small-cohorts"
             )
+        check_clip(self, self.min_cohort)
 
     def _check(self, name: str, right: object, must_be: str) -> None:
         if not right:
@@ -131,6 +133,20 @@ class TrainingPlan:
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
+
+
+def check_clip(plan: TrainingPlan, devices: int) -> None:
+    """Check that learning updates of so many devices add up exactly.
+
+    Raises
+    ------
+    DataError
+        If they are so long that their sum may leave the ring of `privwiz.federated.fixed_point`.
+    """
+    most = HALF_RING / 2**FRACTION_BITS / devices
+    assert plan.clip is not None, "a plan fills it in"
+    if plan.clip >= most:
+        raise DataError(f"clip is {plan.clip:g}; it must be below {most:.3g}, for a sum of {devices} updates has to fit 64 bits")
 
 
 def split(plan: TrainingPlan, devices: int) -> int:

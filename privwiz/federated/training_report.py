@@ -11,6 +11,7 @@ from privwiz.errors import MissingExtra
 from privwiz.federated.training import Training
 from privwiz.federated.training_state import RoundRecord, TrainingState
 from privwiz.files import FilePath, writing
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,8 +67,8 @@ def _summary(training: Training, state: TrainingState) -> str:
     where = "devices that trained nothing" if training.validation else "the devices that trained (nobody was held out)"
     spent = training.spent(state)
     sentences = [
-        f"{len(training.training)} devices trained, {len(training.validation)} were held out.",
-        f"{len(training.items)} items, {len(state.history)} of {len(training.steps)} rounds.",
+        f"{amount(len(training.training), 'device')} trained, {len(training.validation)} held out.",
+        f"{amount(len(training.items), 'item')}, {len(state.history)} of {len(training.steps)} rounds.",
         f"The loss on {where} went from {losses[0]:.4f} to {losses[-1]:.4f}; knowing nothing is 0.6931." if losses else "",
         "No noise was added: what the sums say about one device is not bounded." if spent is None else f"{spent}.".capitalize(),
         f"Rounds that were lost and count as spent: {state.lost}." if spent is not None and state.lost else "",
@@ -143,8 +144,6 @@ def _rounds(training: Training, state: TrainingState) -> str:
 
 
 def _plan(training: Training) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(name.replace('_', ' '))}</td><td>{html.escape(str(value))}</td></tr>"
-        for name, value in training.plan.to_dict().items()
-    )
+    told = {name.replace("_", " "): "not set" if value is None else str(value) for name, value in training.plan.to_dict().items()}
+    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in told.items())
     return f'<h2>Plan</h2><table class="plan">{rows}</table>'

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import uuid
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_back_to_what_never_was(database):
     with pytest.raises(DataError, match=r"the tables cannot go back to '9999' \(.*\); name an earlier revision, or base"):
         migrate_back(database, "9999")
     assert is_current(database)
+
+
+@pytest.mark.parametrize("revision", ["9999", "0001", "base"])
+def test_going_back_makes_no_database(revision, tmp_path):
+    """Where there is no database, going back says so, and leaves none behind."""
+    missing = pytest.raises(DataError, match=r"privwiz\.db: there is no such database; check the path$")
+    with closing(Database(f"sqlite:///{tmp_path / 'privwiz.db'}")) as nowhere, missing:
+        migrate_back(nowhere, revision)
+    assert not list(tmp_path.iterdir())
 
 
 def test_catalogues_and_acceptances_of_the_first_version(database):
