@@ -56,7 +56,7 @@ TOO_LARGE = "the numbers of the prior are too large to compute with; train it ag
 """What is wrong where rounding has left a covariance that cannot be one."""
 
 _TOLERANCE = 1e-3
-_MOST_STEPS = 50
+_MOST_STEPS = 500
 _ROOT_TAU = float(np.sqrt(2 * np.pi))
 
 

@@ -1,12 +1,27 @@
 """The words that people read, in English and Simplified Chinese, wherever more than one module says them."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from privwiz.errors import DataError
 
-__all__ = ["AUDIENCES", "DECISIONS", "LANGUAGES", "LEVELS", "amount", "check_language", "join_names", "nearest_audience", "say"]
+__all__ = [
+    "AUDIENCES",
+    "DECISIONS",
+    "LANGUAGES",
+    "LEVELS",
+    "amount",
+    "check_language",
+    "is_readable",
+    "join_names",
+    "nearest_audience",
+    "say",
+]
 
 LANGUAGES = ("en", "zh")
+
+_UNREADABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
 
 DECISIONS: Mapping[str, Mapping[str, str]] = {
     "allow": {"en": "shown", "zh": "可见"},
@@ -42,6 +57,17 @@ def amount(number: int, one: str, several: str | None = None) -> str:
     ('1 user', '1,234 users', '2 processes')
     """
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def is_readable(character: str) -> bool:
+    """Whether a character stands for itself, and does not steer, turn, hide or break the text around it.
+
+    The joiners of several scripts and of emoji are readable.
+
+    >>> is_readable("a"), is_readable("\N{RIGHT-TO-LEFT OVERRIDE}"), is_readable("\N{ZERO WIDTH JOINER}")
+    (True, False, True)
+    """
+    return character in _JOINERS or unicodedata.category(character) not in _UNREADABLE
 
 
 def check_language(language: str) -> str:

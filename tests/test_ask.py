@@ -26,7 +26,6 @@ from privwiz.items import profile_item, profile_items
 from privwiz.readers import read_ego_network
 from privwiz.screens import KINDS, Toggle
 from privwiz.words import nearest_audience
-from privwiz_api.page.names import readable
 
 CLUBS = {club: [f"{club}{k}" for k in range(6)] for club in "abc"}
 FRIENDS = [friend for members in CLUBS.values() for friend in members]
@@ -477,11 +476,7 @@ def test_columns_line_up_in_any_script():
 
 
 def test_a_name_cannot_turn_or_hide_the_text_around_it():
-    """What the wizard's page leaves out of a name, the terminal replaces: one rule for both. A table leaves room for it."""
-    for character in map(chr, range(sys.maxunicode + 1)):
-        if not character.isspace() or character in "\n\r\u2028\u2029":
-            left_out = character not in readable(f"a{character}b")
-            assert plain(character) == ("\N{REPLACEMENT CHARACTER}" if left_out else character), ascii(character)
+    """What would is replaced, and a table leaves room for it."""
     for character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c":
         assert plain(f"Ann{character}Bo") == "Ann\N{REPLACEMENT CHARACTER}Bo"
     assert render_table(("who",), [("a\u202eb",)]) == "who\na\N{REPLACEMENT CHARACTER}b"

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, ndtr
 
@@ -156,6 +156,7 @@ def test_mixed_answers_are_the_textbook_posterior_of_the_bounds(seed, count):
 
 
 @given(seeds, st.integers(1, 30), st.sampled_from([1, 10, 100]))
+@example(2374, 30, 100)  # a hundred steps up
 @settings(max_examples=60)
 def test_the_mean_is_the_mode_of_the_exact_posterior(seed, count, scale):
     """The gradient of the exact log posterior over all cells, scaled by the prior covariance, is below 0.01 at the mean.

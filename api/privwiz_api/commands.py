@@ -14,6 +14,7 @@ import click
 from privwiz.commands.many import ProgressLine, chosen_users
 from privwiz.commands.options import Command
 from privwiz.errors import DataError
+from privwiz.words import amount
 
 if TYPE_CHECKING:
     from privwiz_api.settings import Settings
@@ -125,7 +126,7 @@ def import_run(
     line.end()
     outcomes = done.outcomes
     there = f", {outcomes['present']:,} there already" if outcomes["present"] else ""
-    click.echo(f"{outcomes['loaded']:,} users loaded{there}; {out}/users says more")
+    click.echo(f"{amount(outcomes['loaded'], 'user')} loaded{there}; {out}/users says more")
     if done.absent:
         click.echo(
             f"{done.absent:,} users have no policy in this run: they are unchanged since an earlier one, or failed", err=True
@@ -164,9 +165,8 @@ def dump(database: str | None, tenant: str, users: str | None, out: str) -> None
     with database_errors(), closing(Database(_settings(database, tenant).database_url)) as source:
         done = dump_tenant(source, tenant, out, line, named)
     line.end()
-    click.echo(
-        f"{done.whole + done.partial:,} users dumped, the tables say all of {done.whole:,}; {out}/partial.csv has the others"
-    )
+    users = amount(done.whole + done.partial, "user")
+    click.echo(f"{users} dumped, the tables say all of {done.whole:,}; {out}/partial.csv has the others")
     for reason, count in done.reasons.most_common():
         click.echo(f"{count:,} users: {reason}", err=True)
     if done.gone:

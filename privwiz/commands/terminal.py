@@ -5,11 +5,11 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 
+from privwiz.words import is_readable
+
 __all__ = ["bar", "cut", "pad", "plain", "render_table", "terminal_width", "text_width"]
 
 _NARROWEST, _WIDEST = 60, 110
-_UNREADABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-_JOINERS = "\u200c\u200d"
 
 
 def terminal_width() -> int:
@@ -18,11 +18,8 @@ def terminal_width() -> int:
 
 
 def plain(text: str) -> str:
-    """Return a text without what steers the terminal, or turns, hides or breaks the text around it, as a name from a file might.
-
-    The joiners of several scripts and of emoji stay.
-    """
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unreadable(character) else character for character in text)
+    """Return a text with replacements for what steers, turns, hides or breaks the text around it, as a name from a file might."""
+    return "".join(character if is_readable(character) else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def text_width(text: str) -> int:
@@ -84,10 +81,6 @@ def render_table(
         "  ".join(pad(cut(cell, widths[k]), widths[k], right=k in right) for k, cell in enumerate(row)).rstrip() for row in table
     )
     return "\n".join(lines)
-
-
-def _is_unreadable(character: str) -> bool:
-    return character not in _JOINERS and unicodedata.category(character) in _UNREADABLE
 
 
 def _columns(character: str) -> int:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from privwiz.items import ProfileItem
+from privwiz.words import is_readable
 
 __all__ = ["LONGEST_NAME", "LONGEST_TITLE", "initials", "named", "readable"]
 
@@ -13,9 +14,6 @@ LONGEST_NAME = 60
 LONGEST_TITLE = 90
 """As of the name of a circle, which may name two people."""
 
-_UNREADABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-_JOINERS = "\u200c\u200d"
-
 
 def readable(text: str, longest: int = LONGEST_NAME) -> str:
     r"""Return a text without what turns, hides or breaks the text around it, cut to ``longest`` characters.
@@ -23,7 +21,7 @@ def readable(text: str, longest: int = LONGEST_NAME) -> str:
     >>> readable("Ann\u202e<b>"), readable("x" * 100, 5), readable("\u200b ")
     ('Ann<b>', 'xxxx…', '?')
     """
-    kept = (c if c in _JOINERS or unicodedata.category(c) not in _UNREADABLE else " " * c.isspace() for c in text[: 8 * longest])
+    kept = (c if is_readable(c) else " " * c.isspace() for c in text[: 8 * longest])
     shown = " ".join("".join(kept).split())
     return (shown if len(shown) <= longest else f"{shown[: longest - 1].rstrip()}…") or "?"
 
