@@ -174,7 +174,7 @@ def evidence(log: Sequence[Entry], items: Sequence[str], friends: Sequence[str])
     """
     item_at = {item: k for k, item in enumerate(items)}
     friend_at = {friend: k for k, friend in enumerate(friends)}
-    stated = np.zeros((len(items), len(friends)), np.int8)
+    cells: dict[tuple[int, int], int] = {}
     closings: list[_Closings] = [{} for _ in items]
     last: dict[tuple[int, tuple[int, ...], bool], str | float] = {}
     shown = set()
@@ -187,13 +187,17 @@ def evidence(log: Sequence[Entry], items: Sequence[str], friends: Sequence[str])
         if answer.value is None:
             continue
         if answer.each:
-            stated[j, members] = _STATED[str(answer.value)]
-            shown.update((j, (member,)) for member in members)
+            for member in members:
+                cells[j, member] = _STATED[str(answer.value)]
+                shown.add((j, (member,)))
             _drop_within(last, j, members)
         else:
             _open_or_close(closings[j], frozenset(answer.friends), answer.value)
         last.pop((j, members, answer.each), None)
         last[j, members, answer.each] = answer.value
+    stated = np.zeros((len(items), len(friends)), np.int8)
+    if cells:
+        stated[tuple(np.array(list(cells)).T)] = list(cells.values())
     closed = np.zeros(stated.shape, bool)
     for j, closing in enumerate(closings):
         closed[j, sorted(friend_at[friend] for friend in set().union(*closing.values()) if friend in friend_at)] = True
