@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.tree import DecisionTreeClassifier
 
-from privwiz.batch import BatchInput, Resources, label_many
+from privwiz.batch import BatchInput, Resources, label_many, warm_up
 from privwiz.case import Labelling, case_fingerprint, label_case
 from privwiz.circles import RESOLUTIONS
 from privwiz.communities import leiden
@@ -129,6 +129,7 @@ def parts(folder: Path, users: list[str]) -> dict[str, float]:
             folder / "store", folder / "edges.parquet", folder / "profiles.parquet", folder / "answers.parquet", rejected
         )
     people = [store.people.number(user) for user in users]
+    warm_up(LABELLING)
     spent: dict[str, float] = {}
 
     def measured(name: str, step: object) -> list:
