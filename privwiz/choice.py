@@ -210,12 +210,15 @@ class Outlook:
             best = int(rest[np.argmax(worth[rest] / total[rest])])
             one, root = left[best : best + 1], np.float32(np.sqrt(total[best]))
             loading = np.zeros((1, len(left)), np.float32)
-            loading[0, rest] = (self._covariance(left[rest], one)[:, 0] - loadings[:, best] @ loadings[:, rest]) / root
-            direction = ((cross[best] - loadings[:, best] @ directions) / root)[None]
+            # Sums over the few chosen go without BLAS, which has warned of invalid values here; why, was not found.
+            shared = loadings[:, best]
+            known = np.einsum("k,kl->l", shared, loadings[:, rest])
+            loading[0, rest] = (self._covariance(left[rest], one)[:, 0] - known) / root
+            direction = ((cross[best] - np.einsum("k,kt->t", shared, directions)) / root)[None]
             weighted = urgency * direction[0]
             # Of what each explains, this takes away what the chosen one does: the square of a difference, expanded.
-            along = cross @ weighted - (directions @ weighted) @ loadings
-            worth += loading[0] * (loading[0] * (direction[0] @ weighted) - 2 * along)
+            along = cross @ weighted - np.einsum("k,kl->l", np.einsum("kt,t->k", directions, weighted), loadings)
+            worth += loading[0] * (loading[0] * np.einsum("t,t->", direction[0], weighted) - 2 * along)
             variance = np.maximum(variance - np.square(loading[0]), _LEAST_VARIANCE)
             loadings, directions = np.concatenate([loadings, loading]), np.concatenate([directions, direction])
             chosen.append(int(one[0]))
