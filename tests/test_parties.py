@@ -100,7 +100,7 @@ def parties(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engines(parties):
-    """Return an engine for each protocol, connected to the parties."""
+    """Return an engine for each protocol, connected to the parties; all in the same moment, as it must not harm a party."""
     made = {protocol: TfeSum(protocol, cluster=parties.cluster, seconds=PATIENCE) for protocol in PROTOCOLS}
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda engine: engine.begin(plan(0)), made.values()))
@@ -140,6 +140,25 @@ def test_a_party_is_reached_at_its_address_only(parties):
         socket.create_connection(("127.0.0.1", port), 5).close()
         with pytest.raises(OSError, match="timed out"):
             socket.create_connection(("127.0.0.2", port), 0.5)
+
+
+def test_a_party_is_reached_at_one_port_only(parties):
+    """The other port of a party, at which TensorFlow listens because it is connected to itself, lets nothing through."""
+    for name, process in parties.processes.items():
+        mine = int(parties.cluster.addresses[name].rpartition(":")[2])
+        ports = listening_ports(process.pid)
+        assert mine in ports
+        for port in ports - {mine}:
+            with pytest.raises(OSError, match="timed out"):
+                socket.create_connection(("127.0.0.1", port), 0.5)
+
+
+def listening_ports(pid):
+    """Return the TCP ports at which a process listens."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    inodes = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes}
 
 
 def test_shares_lie_where_they_should(parties):

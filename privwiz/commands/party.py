@@ -44,8 +44,8 @@ def party(name: str, config: str) -> None:
     def ready(only_there: bool) -> None:  # noqa: FBT001 - called by the library
         if not only_there:
             click.echo(
-                f"Warning: TensorFlow listens at every address of this machine, not at {host} only; block port {port} "
-                "for everybody else with a firewall.",
+                f"Warning: TensorFlow listens at every address of this machine, not at {host} only, and at a second port. With a "
+                f"firewall, let only the cluster reach port {port}, and nobody any other.",
                 err=True,
             )
         click.echo(f"{name} is ready at {host}:{port}")

@@ -141,13 +141,26 @@ def serve(cluster: Cluster, name: str, ready: Callable[[bool], None]) -> signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # also for the threads that the server starts
     with silence():
         server = _remote_config(cluster).start_server(name)
-    ready(keep_to(address, port))
+        _connect_to_itself(f"{address}:{port}")
+    ready(keep_to(None) and keep_to(address, port))
     # A thread that was there before the mask may get the signal: then a handler of the caller's runs, between two waits. Some
     # kernels end the wait of a process that was stopped and goes on (SIGSTOP, SIGCONT) with what is no signal at all.
     while (received := signal.sigtimedwait(ends, _LISTEN_SECONDS)) is None or received.si_signo not in ends:
         pass
     del server
     return signal.Signals(received.si_signo)
+
+
+def _connect_to_itself(address: str) -> None:
+    """Be the first driver of this process's own server, for as long as it lives.
+
+    A server to which nobody is connected makes its `CollectiveExecutorMgr` anew for whoever connects: of two drivers that connect
+    in the same moment, the second frees what the first one uses, and the server dies of a segmentation fault (TensorFlow 2.21,
+    `EagerServiceImpl::CreateContext`).
+    """
+    import tensorflow as tf
+
+    tf.config.experimental_connect_to_host(address, job_name="itself")
 
 
 def drive(descriptor: int) -> None:
