@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,35 +16,17 @@ from privwiz.prior import KernelScales, Prior
 
 __all__ = [
     "LatentPrior",
-    "attribute_factor",
+    "alike_factor",
     "attribute_kernel",
-    "circle_factor",
-    "circle_kernel",
     "latent_prior",
     "neighbourhood_kernel",
-    "similarity",
 ]
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
-
-def circle_factor(circles: Circles) -> "sparse.csr_array[np.float32]":
-    """Return F of shape (n, communities) for which ``F F'`` is the `circle_kernel`."""
-    levels, n = circles.labels.shape
-    width = circles.labels.max(initial=-1) + 1
-    column = circles.labels.T + width * np.arange(levels)
-    share = np.full(levels * n, levels**-0.5, np.float32)
-    return sparse.csr_array((share, column.ravel(), np.arange(n + 1) * levels), shape=(n, levels * width))
-
-
-def circle_kernel(circles: Circles) -> Floats:
-    """Share of the levels at which two friends are in the same circle, shape (n, n), unit diagonal.
-
-    Every level counts once, so friends who part only at the finest level are nearly alike.
-    """
-    factor = circle_factor(circles)
-    return np.asarray((factor @ factor.T).toarray())
+_Entries: TypeAlias = tuple[Floats, Ints, Ints, int]
+"""Values, rows and columns of the entries of a sparse matrix, and how many columns it has."""
 
 
 def neighbourhood_kernel(network: EgoNetwork, rows: Ints | None = None) -> Floats:
@@ -82,8 +64,37 @@ _SPARSE_FROM = 500
 """From so many friends on, products of sparse neighbourhoods are the faster ones."""
 
 
-def attribute_factor(network: EgoNetwork) -> "sparse.csr_array[np.float32]":
-    """Return F of shape (n, values) for which ``F F'`` is the `attribute_kernel`."""
+def attribute_kernel(network: EgoNetwork) -> Floats:
+    """Cosine of the friends' attribute values, shape (n, n), unit diagonal.
+
+    Each value counts ``log(n / friends who have it) + 0.1``, its inverse document frequency (Spärck Jones, Journal of
+    Documentation 28, 1972): a rare value in common says more. Names do not count.
+    """
+    factor = _beside(network.n, [_attribute_entries(network)])
+    return np.asarray((factor @ factor.T).toarray())
+
+
+def alike_factor(network: EgoNetwork, circles: Circles, scales: KernelScales) -> "sparse.csr_array[np.float32]":
+    """Return F, of n rows, for which ``F F'`` is how alike friends are in circles and in attributes, by their scales.
+
+    In circles, two friends are as alike as the share of the levels at which they are in the same one, so friends who part only
+    at the finest level are nearly alike; in attributes, as the `attribute_kernel` says.
+    """
+    parts = [(scales.circles, _circle_entries(circles)), (scales.attributes, _attribute_entries(network))]
+    return _beside(
+        network.n, [(np.float32(scale**0.5) * value, row, column, width) for scale, (value, row, column, width) in parts]
+    )
+
+
+def _circle_entries(circles: Circles) -> _Entries:
+    levels, n = circles.labels.shape
+    width = int(circles.labels.max(initial=-1)) + 1
+    column = circles.labels.T + width * np.arange(levels)
+    share = np.full(levels * n, levels**-0.5, np.float32)
+    return share, np.repeat(np.arange(n), levels), column.ravel(), levels * width
+
+
+def _attribute_entries(network: EgoNetwork) -> _Entries:
     n = network.n
     names, row, column = network.attributes
     counts = np.array([field != "name" for field, _ in names], bool)[column]
@@ -93,26 +104,16 @@ def attribute_factor(network: EgoNetwork) -> "sparse.csr_array[np.float32]":
     norm = np.sqrt(np.bincount(row, np.square(weight[column]), minlength=n))
     nothing = np.flatnonzero(norm == 0)  # alike with oneself only: each has a column of its own
     value = np.concatenate([weight[column] / norm[row], np.ones(len(nothing))]).astype(np.float32)
-    at = np.concatenate([row, nothing]), np.concatenate([column, len(names) + np.arange(len(nothing))])
-    return sparse.csr_array((value, at), shape=(n, len(names) + len(nothing)))
+    own = len(names) + np.arange(len(nothing))
+    return value, np.concatenate([row, nothing]), np.concatenate([column, own]), len(names) + len(nothing)
 
 
-def attribute_kernel(network: EgoNetwork) -> Floats:
-    """Cosine of the friends' attribute values, shape (n, n), unit diagonal.
-
-    Each value counts ``log(n / friends who have it) + 0.1``, its inverse document frequency (Spärck Jones, Journal of
-    Documentation 28, 1972): a rare value in common says more. Names do not count.
-    """
-    factor = attribute_factor(network)
-    return np.asarray((factor @ factor.T).toarray())
-
-
-def similarity(network: EgoNetwork, circles: Circles, scales: KernelScales) -> Floats:
-    """Sum of the three friend kernels, weighted as ``scales`` say, shape (n, n)."""
-    alike = scales.circles * circle_kernel(circles)
-    alike += scales.neighbourhood * neighbourhood_kernel(network)
-    alike += scales.attributes * attribute_kernel(network)
-    return np.asarray(alike)
+def _beside(n: int, parts: Iterable[_Entries]) -> "sparse.csr_array[np.float32]":
+    """Return some matrices of n rows side by side."""
+    values, rows, columns, widths = zip(*parts, strict=True)
+    before = np.cumsum([0, *widths])
+    at = np.concatenate([column + first for column, first in zip(columns, before[:-1], strict=True)])
+    return sparse.csr_array((np.concatenate(values), (np.concatenate(rows), at)), shape=(n, before[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +126,10 @@ class LatentPrior:
     scales : KernelScales
     mean : float32 array of shape (J, R)
         R is n + the number of groups.
-    members : sparse float32 array of shape (R, n)
-        Row r is the mean of these friends.
+    groups : sparse float32 array of shape (R - n, n)
+        Row n + g is the mean of these friends.
     factor : sparse float32 array of shape (n, F)
-        ``factor factor'`` is the part of the `similarity` that comes from circles and attributes.
+        The `alike_factor`.
     design, spread : float arrays of shape (n, d + 1)
         ``design spread'`` is the covariance that comes from how users differ in their linear weights.
     """
@@ -136,7 +137,7 @@ class LatentPrior:
     network: EgoNetwork
     scales: KernelScales
     mean: Floats
-    members: "sparse.csr_array[np.float32]"
+    groups: "sparse.csr_array[np.float32]"
     factor: "sparse.csr_array[np.float32]"
     design: Floats
     spread: Floats
@@ -147,12 +148,12 @@ class LatentPrior:
         A few rows cost a small part of the whole. The same rows always give the same bits; in other company a row may differ in
         the last one.
         """
-        scales, groups = self.scales, self._groups
+        scales, groups = self.scales, self.groups
         if rows is not None and (rows < self.network.n).all():
             near, factor, design = neighbourhood_kernel(self.network, rows), self.factor[rows], self.design[rows]
             alone, share = (np.arange(len(rows)), rows), np.ones(len(rows), np.float32)
         else:
-            left = self.members if rows is None else self.members[rows]
+            left = self._members if rows is None else self._members[rows]
             near, factor, design = left @ self._neighbourhood, left @ self.factor, left @ self.design
             alone, share = (np.repeat(np.arange(left.shape[0]), np.diff(left.indptr)), left.indices), left.data
         alike = np.ascontiguousarray((self.factor @ factor.toarray().T).T)
@@ -178,7 +179,7 @@ class LatentPrior:
     @cached_property
     def variance(self) -> Floats:
         """Variance of each row's latent, but for trust, shape (R,)."""
-        scales, groups = self.scales, self._groups
+        scales, groups = self.scales, self.groups
         alike = np.full(self.network.n, scales.circles + scales.neighbourhood + scales.attributes)
         linear = np.einsum("ij,ij->i", self.design, self.spread)
         alone = np.ones(self.network.n)
@@ -197,8 +198,9 @@ class LatentPrior:
         return np.asarray(variance, np.float32)
 
     @cached_property
-    def _groups(self) -> "sparse.csr_array[np.float32]":
-        return self.members[self.network.n :]
+    def _members(self) -> "sparse.csr_array[np.float32]":
+        """What takes the friends to themselves and to the means of the groups, shape (R, n)."""
+        return sparse.vstack([sparse.eye_array(self.network.n, dtype=np.float32, format="csr"), self.groups], format="csr")
 
     @cached_property
     def _neighbourhood(self) -> Floats:
@@ -231,26 +233,25 @@ def latent_prior(
         Members, at least one, of each group that is, or may be, asked about; row n + g is group g.
     """
     scales, design = prior.scales, prior.design(features)
-    members = _membership(network.n, list(groups))
+    means = _means_of(list(groups), network.n)
     mean = scales.mean * (prior.weights_for(tuple(items)) @ design.T)
-    parts = [(scales.circles, circle_factor(circles)), (scales.attributes, attribute_factor(network))]
     return LatentPrior(
         network,
         scales,
-        np.asarray(members @ mean.T, np.float32).T.copy(),
-        members,
-        sparse.hstack([np.float32(scale**0.5) * factor for scale, factor in parts], format="csr"),
+        np.concatenate([mean, np.asarray(means @ mean.T).T], axis=1, dtype=np.float32),
+        means,
+        alike_factor(network, circles, scales),
         design,
         design @ prior.covariance / PROBIT_VARIANCE,
     )
 
 
-def _membership(n: int, groups: list[Ints]) -> "sparse.csr_array[np.float32]":
-    """Return what takes n friends to themselves and to the means of groups, shape (n + groups, n)."""
-    sizes = np.concatenate([np.ones(n, np.intp), np.array([len(group) for group in groups], np.intp)])
+def _means_of(groups: list[Ints], n: int) -> "sparse.csr_array[np.float32]":
+    """Return what takes n friends to the means of groups, shape (groups, n)."""
+    sizes = np.array([len(group) for group in groups], np.intp)
     pointer = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    column = np.concatenate([np.arange(n), *groups])
+    column = np.concatenate([np.array([], np.intp), *groups])
     weight = np.repeat(1 / sizes, sizes).astype(np.float32)
-    members = sparse.csr_array((weight, column, pointer), shape=(len(sizes), n))
-    members.sort_indices()  # now, for products add up in this order, and some would sort it on the way
-    return members
+    means = sparse.csr_array((weight, column, pointer), shape=(len(sizes), n))
+    means.sort_indices()  # now, for products add up in this order, and some would sort it on the way
+    return means

@@ -246,6 +246,7 @@ def _mode(mean: Floats, covariance: Floats, likelihood: _Likelihood) -> Floats:
         return likelihood.at(latent) - float(dual @ (latent - mean)) / 2
 
     latent, dual = mean, np.zeros(len(mean))
+    reached = height(latent, dual)
     for _ in range(_MOST_STEPS):
         slope = likelihood.slope_at(latent)
         if np.abs(covariance @ (slope - dual)).max(initial=0) < _TOLERANCE:
@@ -253,9 +254,9 @@ def _mode(mean: Floats, covariance: Floats, likelihood: _Likelihood) -> Floats:
         weight = likelihood.curvature_at(latent)
         toward = _solve(covariance, weight, weight * (latent - mean) + slope)[1] - dual
         forward = covariance @ toward
-        least = height(latent, dual) - 1e-9 * (1 + abs(height(latent, dual)))
+        least = reached - 1e-9 * (1 + abs(reached))
         step = 1.0
-        while height(latent + step * forward, dual + step * toward) < least:
+        while (reached := height(latent + step * forward, dual + step * toward)) < least:
             step /= 2
         latent, dual = latent + step * forward, dual + step * toward
     return latent
@@ -265,7 +266,7 @@ def _solve(covariance: Floats, weight: Floats, target: Floats) -> tuple[Floats, 
     """Return the factor of ``I + W^(1/2) C W^(1/2)`` and ``(I + W C)^-1 target``."""
     root = np.sqrt(weight)
     scaled = root[:, None] * covariance * root
-    scaled[np.diag_indices_from(scaled)] += 1
+    scaled.flat[:: len(scaled) + 1] += 1
     if not len(target):
         return scaled, target
     factor, wrong = dpotrf(scaled, lower=True, clean=False)
