@@ -239,6 +239,25 @@ def test_items_through_a_pipe():
     assert {row["item"] for row in rows(printed)} == {"shoes"}
 
 
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ("phnoe,city", ["'phnoe' is no item of the catalogue (did you mean 'phone'?)"]),
+        ("-", ["'Photo' is no item of the catalogue (did you mean 'photos'?)"]),
+        ("shoe_size,telephone", []),
+        ("work,works", []),
+    ],
+)
+def test_an_item_that_may_be_misspelt_is_named(items, said):
+    """An item of one's own is taken, with a note if its bare name is near one of the catalogue that is not named as well."""
+    Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
+    command = ["label", *TOWN, "--answers", "none.csv", "--user", SMALL_USER, "--items", items, "--out", "-"]
+    result = CliRunner().invoke(main, command, input="item,en\nPhoto,\nadress,where I live\n")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [f"Note: {each}; it is taken as an item of your own" for each in said]
+    assert {row["item"] for row in rows(result.stdout)} == ({"Photo", "adress"} if items == "-" else set(items.split(",")))
+
+
 def test_a_graph_through_a_pipe():
     """An edge list comes from standard input as from a file; nothing else can come from there then."""
     command = ("label", *TOWN[2:], "--answers", "town/answers.csv", "--user", SMALL_USER, "--out", "-")
