@@ -231,6 +231,32 @@ def test_one_row_is_counted_in_the_singular():
     assert CliRunner().invoke(main, command.split()).stderr == "wrote out.csv: 1 row\n"
 
 
+@pytest.mark.parametrize("out", ["p.csv", "folder"])
+def test_answers_about_other_items_are_left_out(out):
+    """An answer about an item of the catalogue that is not labelled is counted, whatever else it says, and changes nothing."""
+    kept = f"user,item,friend,decision\n{SMALL_USER},phone,ada,deny\n"
+    Path("kept.csv").write_text(kept, encoding="utf-8")
+    others = [f"{SMALL_USER},city,{rest}\n" for rest in ("ada,deny", "ada,allow", "nobody,deny", "ada,dney")]
+    Path("said.csv").write_text(kept + "".join(others), encoding="utf-8")
+    few = ["label", *TOWN, "--items", "phone"]
+    result = CliRunner().invoke(main, [*few, "--answers", "said.csv", "--out", out])
+    assert result.exit_code == 0
+    assert ("4 rows could not be used" if out == "folder" else "Left out: 4 answers about items that are not") in result.stderr
+    run(*few, "--answers", "kept.csv", "--out", f"only-{out}")
+    tables = [Path(name, "policies", "part-000000.parquet") if out == "folder" else Path(name) for name in (out, f"only-{out}")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+@pytest.mark.parametrize("out", ["p.csv", "folder"])
+def test_an_answer_about_an_item_that_nobody_knows_fails_its_user(out):
+    """It may be about one that is labelled, misspelt: what it hides is not to be lost."""
+    Path("said.csv").write_text(f"user,item,friend,decision\n{SMALL_USER},phnoe,ada,deny\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["label", *TOWN, "--items", "phone", "--answers", "said.csv", "--out", out])
+    assert result.exit_code == 1
+    said = Path(out, "errors.csv").read_text("utf-8") if out == "folder" else result.stderr
+    assert "'phnoe' is not one of the profile items; the items are phone" in said
+
+
 def test_items_through_a_pipe():
     """A table of items comes from standard input as any other does."""
     Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
