@@ -33,7 +33,7 @@ from privwiz.commands.options import (
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import STANDARD
-from privwiz.words import amount
+from privwiz.words import amount, list_some
 
 if TYPE_CHECKING:
     from privwiz.graphs import EgoNetwork
@@ -211,6 +211,6 @@ def _report(failed: Sequence[str], chosen: Sequence[str], out: str) -> None:
     where = "standard output" if out == STANDARD else out
     rest = f"the policies of the others are in {where}" if len(failed) < len(chosen) else f"{where} was not written"
     if len(chosen) > 1:
-        some = ", ".join(map(plain, failed[:10])) + (" ..." if len(failed) > 10 else "")
+        some = plain(list_some(failed))
         click.echo(f"Error: {len(failed)} of {len(chosen)} users have no policy: {some}; {rest}", err=True)
     click.get_current_context().exit(1)

@@ -17,7 +17,7 @@ from privwiz.commands.answered import Said, answers_by_user, each_cell_once, net
 from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, GoneAstray, MissingExtra, PrivwizError
-from privwiz.words import amount
+from privwiz.words import amount, list_some
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -358,7 +358,6 @@ def _close(training: "Training", state: "TrainingState", out: str, failed: Seque
         )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:
-        some = ", ".join(map(plain, failed[:10])) + (" ..." if len(failed) > 10 else "")
         total = len(failed) + len(training.training) + len(training.validation)
-        click.echo(f"Error: {len(failed)} of {total} users could not train: {some}", err=True)
+        click.echo(f"Error: {len(failed)} of {total} users could not train: {plain(list_some(failed))}", err=True)
         click.get_current_context().exit(1)
