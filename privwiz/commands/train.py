@@ -327,7 +327,8 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     devices = len(training.training) + len(training.validation)
     if plan.noise_multiplier and plan.delta * devices >= 1:
         click.echo(
-            f"Warning: delta {plan.delta:g} is not below one in {devices} devices; to tell all about one of them would keep it.",
+            f"Warning: delta {plan.delta:g} is not below one in {amount(devices, 'device')}; to tell all about one of them would "
+            "keep it.",
             err=True,
         )
     if resumed:
