@@ -19,10 +19,8 @@ __all__ = [
     "attribute_factor",
     "attribute_kernel",
     "circle_factor",
-    "circle_kernel",
     "latent_prior",
     "neighbourhood_kernel",
-    "similarity",
 ]
 
 Floats = npt.NDArray[np.floating]
@@ -30,21 +28,15 @@ Ints = npt.NDArray[np.integer]
 
 
 def circle_factor(circles: Circles) -> "sparse.csr_array[np.float32]":
-    """Return F of shape (n, communities) for which ``F F'`` is the `circle_kernel`."""
+    """Return F of shape (n, communities) for which ``F F'`` is the share of levels at which two friends are in the same circle.
+
+    Every level counts once, so friends who part only at the finest level are nearly alike.
+    """
     levels, n = circles.labels.shape
     width = circles.labels.max(initial=-1) + 1
     column = circles.labels.T + width * np.arange(levels)
     share = np.full(levels * n, levels**-0.5, np.float32)
     return sparse.csr_array((share, column.ravel(), np.arange(n + 1) * levels), shape=(n, levels * width))
-
-
-def circle_kernel(circles: Circles) -> Floats:
-    """Share of the levels at which two friends are in the same circle, shape (n, n), unit diagonal.
-
-    Every level counts once, so friends who part only at the finest level are nearly alike.
-    """
-    factor = circle_factor(circles)
-    return np.asarray((factor @ factor.T).toarray())
 
 
 def neighbourhood_kernel(network: EgoNetwork, rows: Ints | None = None) -> Floats:
@@ -107,14 +99,6 @@ def attribute_kernel(network: EgoNetwork) -> Floats:
     return np.asarray((factor @ factor.T).toarray())
 
 
-def similarity(network: EgoNetwork, circles: Circles, scales: KernelScales) -> Floats:
-    """Sum of the three friend kernels, weighted as ``scales`` say, shape (n, n)."""
-    alike = scales.circles * circle_kernel(circles)
-    alike += scales.neighbourhood * neighbourhood_kernel(network)
-    alike += scales.attributes * attribute_kernel(network)
-    return np.asarray(alike)
-
-
 @dataclass(frozen=True, eq=False)
 class LatentPrior:
     """The prior over the latents of n friends and of groups of them, composed for as many rows as are asked for.
@@ -128,7 +112,7 @@ class LatentPrior:
     members : sparse float32 array of shape (R, n)
         Row r is the mean of these friends.
     factor : sparse float32 array of shape (n, F)
-        ``factor factor'`` is the part of the `similarity` that comes from circles and attributes.
+        ``factor factor'`` is the part of the likeness of friends that comes from circles and attributes.
     design, spread : float arrays of shape (n, d + 1)
         ``design spread'`` is the covariance that comes from how users differ in their linear weights.
     """

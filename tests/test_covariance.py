@@ -7,11 +7,18 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from privwiz.circles import find_circles
-from privwiz.covariance import attribute_kernel, circle_kernel, latent_prior, neighbourhood_kernel, similarity
+from privwiz.covariance import attribute_kernel, circle_factor, latent_prior, neighbourhood_kernel
 from privwiz.features import friend_features
 from privwiz.graphs import build_ego_network
 from privwiz.posterior import PROBIT_VARIANCE
 from privwiz.prior import KernelScales, Prior
+
+
+def circle_kernel(circles):
+    """Return how alike friends are in circles."""
+    factor = circle_factor(circles)
+    return (factor @ factor.T).toarray()
+
 
 KERNELS = {
     "circles": lambda network: circle_kernel(find_circles(network)),
@@ -178,15 +185,6 @@ def test_a_rare_value_in_common_says_more():
     assert kernel[0, 1] == pytest.approx(rare**2 / (rare**2 + own**2), rel=1e-5)
 
 
-def test_similarity_is_the_weighted_sum():
-    """The similarity is the sum of the kernels, each times its scale."""
-    network = build_ego_network("me", "abcd", [("a", "b"), ("b", "c")], {"a": {"school": "x"}, "c": {"school": "x"}})
-    circles = find_circles(network)
-    scales = KernelScales(circles=2, neighbourhood=3, attributes=5)
-    expected = 2 * circle_kernel(circles) + 3 * neighbourhood_kernel(network) + 5 * attribute_kernel(network)
-    np.testing.assert_allclose(similarity(network, circles, scales), expected, rtol=1e-6)
-
-
 @given(networks(), st.data())
 @settings(max_examples=30)
 def test_a_group_is_the_mean_of_its_members(network, data):
@@ -208,12 +206,14 @@ def test_a_group_is_the_mean_of_its_members(network, data):
 @given(networks())
 @settings(max_examples=30)
 def test_the_model_is_composed_as_the_scales_say(network):
-    """Shared and specific covariance: a level, the similarity, the spread of linear weights, and each friend alone."""
+    """Shared and specific covariance: a level, the kernels by their scales, the spread of linear weights, each friend alone."""
     prior = replace(Prior.default(), scales=KernelScales(*range(1, 14)))
     circles = find_circles(network)
     features = friend_features(network, circles).values
     model = latent_prior(network, circles, features, prior, ("phone", "nonsense"), []).of()
-    alike, design = similarity(network, circles, prior.scales), prior.design(features)
+    kernels, design = [circle_kernel(circles), neighbourhood_kernel(network), attribute_kernel(network)], prior.design(features)
+    scales = prior.scales.circles, prior.scales.neighbourhood, prior.scales.attributes
+    alike = sum(scale * kernel for scale, kernel in zip(scales, kernels, strict=True))
     linear = design @ prior.covariance @ design.T / PROBIT_VARIANCE
     alone = np.eye(network.n)
     np.testing.assert_allclose(model.specific, 1 + 2 * alike + 3 * linear + 4 * alone, rtol=1e-4)
