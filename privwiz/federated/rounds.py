@@ -61,7 +61,7 @@ class RoundPlan:
     --------
     >>> RoundPlan(1, cohort=frozenset(range(1000)), length=50, bound=1e9)
     Traceback (most recent call last):
-    privwiz.errors.SumRefused: 1000 updates up to 1e+09 with 24 fraction bits could wrap around; ...
+    privwiz.errors.SumRefused: 1,000 updates up to 1e+09 with 24 fraction bits could wrap around; ...
     """
 
     round_id: int
