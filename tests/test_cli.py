@@ -15,15 +15,16 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from privwiz import Policy, Wizard, read_ego_network
 from privwiz.asking import STRATEGIES
 from privwiz.audiences import Audience
+from privwiz.case import MOST_FRIENDS
 from privwiz.cli import main
-from privwiz.commands import ask, options, simulate
+from privwiz.commands import ask, circles, many, options, simulate
 from privwiz.graphs import build_ego_network
 from privwiz.metrics import ItemScore, summarise
+from privwiz.policy_parts import LAYOUTS
 from privwiz.population import FEWEST_FRIENDS, MEDIUM_LEVEL, read_population
 from privwiz.regimes import REGIMES
 from privwiz.screens import KINDS
@@ -81,17 +82,41 @@ def test_the_installed_program():
 def test_every_command_has_a_short_help():
     """The overview lists each command with a sentence."""
     overview = run("--help")
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
         assert command.short_help.endswith(".")
         assert f"  {name} " in overview
 
 
-def test_commands_use_one_thread_of_linear_algebra(monkeypatch):
-    """More threads make the matrices of one user several times slower."""
-    report = click.command("threads")(lambda: click.echo({library["num_threads"] for library in threadpool_info()}))
-    monkeypatch.setitem(main.commands, "threads", report)
-    with threadpool_limits(2):
-        assert run("threads") == "{1}\n"
+THREADS = """
+import click
+from threadpoolctl import threadpool_info
+from privwiz.cli import main
+
+@main.command()
+def threads():
+    import privwiz.batch, privwiz.wizard
+    click.echo({library["num_threads"] for library in threadpool_info()})
+
+main(["threads"])
+"""
+
+
+def test_commands_use_one_thread_of_linear_algebra():
+    """More threads make the matrices of one user several times slower, those of libraries that a command loads later too."""
+    threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, env=os.environ | threads, text=True, check=True)
+    assert done.stdout == "{1}\n"
+
+
+@pytest.mark.parametrize("command", ["show policy.json --item phone", "label --graph g.csv --answers a.csv --out p.csv"])
+def test_an_interrupt_while_libraries_are_loaded(command):
+    """Ctrl-C before a command has loaded what it needs ends it with exit code 130 and no traceback."""
+    Path("scipy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run([PRIVWIZ, *command.split()], capture_output=True, env=environment, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n")
 
 
 def test_a_table_through_pipes():
@@ -160,8 +185,9 @@ def test_the_choices_are_those_of_the_library():
     assert set(ask.STRATEGIES) == set(STRATEGIES)
     assert tuple(REGIMES) == simulate.REGIMES
     assert simulate.FEWEST_FRIENDS == FEWEST_FRIENDS
-    assert f"`privwiz circles` finds at level {MEDIUM_LEVEL}." in " ".join(main.commands["simulate"].help.split())
-    assert next(option.default for option in main.commands["circles"].params if option.name == "level") == MEDIUM_LEVEL
+    assert (many.LAYOUTS, many.MOST_FRIENDS) == (LAYOUTS, MOST_FRIENDS)
+    assert f"`privwiz circles` finds at level {MEDIUM_LEVEL}." in " ".join(simulate.simulate.help.split())
+    assert next(option.default for option in circles.circles.params if option.name == "level") == MEDIUM_LEVEL
     for name in options.CLASSIFIERS:
         assert Wizard(build_ego_network("me", ["you"], []), ["phone"], classifier=name).policy()
 

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -172,6 +171,8 @@ def read_items(items: str | None) -> tuple[ProfileItem, ...] | None:
 
 def _doubt(items: Sequence[ProfileItem]) -> None:
     """Say on standard error which bare names are near one of the catalogue that is not named too."""
+    from difflib import get_close_matches
+
     known, named = {item.id for item in CATALOGUE}, {item.id for item in items}
     for item in items:
         near = get_close_matches(item.id.lower(), sorted(known - named), 1, _NEAR)
