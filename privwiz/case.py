@@ -19,10 +19,10 @@ from privwiz.circles import RESOLUTIONS, Circles
 from privwiz.communities import leiden
 from privwiz.covariance import latent_prior
 from privwiz.decisions import Decision, decide_numbers
-from privwiz.errors import DataError, PrivwizError, UnknownItem
+from privwiz.errors import DataError, PrivwizError
 from privwiz.features import friend_features
 from privwiz.graphs import EgoNetwork
-from privwiz.items import CATALOGUE, ProfileItem
+from privwiz.items import ProfileItem, is_among
 from privwiz.network_store import Said
 from privwiz.prior import Prior
 from privwiz.rejected import NO_FRIEND
@@ -50,7 +50,6 @@ MOST_FRIENDS = 3000
 
 _SAME = "says again what an earlier row says"
 _NO_ITEM = "names something that is not among the items"
-_CATALOGUE = frozenset(item.id for item in CATALOGUE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,19 +248,23 @@ def case_log(
     ------
     DataError
         If the user contradicts itself, or a decision is not known.
+    UnknownItem
+        If an answer names an item that nobody knows.
     """
     place = {item.id: number for number, item in enumerate(items)}
     friends = set(network.friends)
     cells: dict[tuple[int, str], Said] = {}
     rejected = []
     for answer in sorted(said, key=attrgetter("item", "friend", "decision", "line")):
-        if answer.item not in place and answer.item not in _CATALOGUE:
-            raise UnknownItem(answer.item, tuple(place))
+        if not is_among(answer.item, items):
+            if answer.friend:  # else the row is among the rejected ones since the tables were read
+                rejected.append((answer, _NO_ITEM))
+            continue
         if not answer.friend:
             hidden = f"an answer hides {answer.item!r} from somebody who is not in the graph"
             raise DataError(f"{hidden}; find the row in rejected.csv, and correct the id or delete the row")
-        cell = (place.get(answer.item, -1), answer.friend)
-        reason = NO_FRIEND if answer.friend not in friends else _NO_ITEM if cell[0] < 0 else None
+        cell = (place[answer.item], answer.friend)
+        reason = None if answer.friend in friends else NO_FRIEND
         if reason is None and answer.decision not in _VALUES:
             about = f"{answer.item!r} and {answer.friend!r}"
             raise DataError(f"the answer about {about} is {answer.decision!r:.40}; use allow, deny or ask")

@@ -1,38 +1,33 @@
 """The command line: ``privwiz circles | ask | label | suggest | evaluate | train | show | diff | export | simulate | party``.
 
 Other distributions add commands as entry points of the group ``privwiz.commands``, as `privwiz-api` does with ``serve``,
-``migrate``, ``import`` and ``dump``; they are loaded when they are called or listed.
+``migrate``, ``import`` and ``dump``. All are loaded when they are called or listed.
 
 A command parses, calls the library, and renders. Exit codes: 0 all went well, 1 the data cannot be used, 2 wrong usage,
 130 interrupted.
 """
 
 import sys
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from io import TextIOWrapper
 from typing import Any
 
 import click
-from threadpoolctl import threadpool_limits
 
-from privwiz.commands.ask import ask
-from privwiz.commands.circles import circles
-from privwiz.commands.completion import completion
-from privwiz.commands.evaluate import evaluate
-from privwiz.commands.label import label
 from privwiz.commands.options import keep_indented
-from privwiz.commands.party import party
-from privwiz.commands.policies import diff, export, show
-from privwiz.commands.simulate import simulate
-from privwiz.commands.suggest import suggest
 from privwiz.commands.terminal import plain
-from privwiz.commands.train import train
 from privwiz.errors import PrivwizError
 from privwiz.files import FULL
 
 __all__ = ["main"]
 
 _INTERRUPTED = 130
+_OWN = {
+    **{name: name for name in ("ask", "circles", "completion", "evaluate", "label", "party", "simulate", "suggest", "train")},
+    **dict.fromkeys(("diff", "export", "show"), "policies"),
+}
+"""Command -> the module in `privwiz.commands` that has it, loaded when the command is called or listed."""
 
 
 class _Commands(click.Group):
@@ -43,14 +38,15 @@ class _Commands(click.Group):
         self.help = keep_indented(self.help)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_added()})
+        return sorted({*super().list_commands(ctx), *_OWN, *_added()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         known = super().get_command(ctx, cmd_name)
-        if known is not None or cmd_name not in (added := _added()):
-            return known
-        command: click.Command = added[cmd_name].load()
-        return command
+        if known is None and cmd_name in _OWN:
+            known = getattr(import_module(f"privwiz.commands.{_OWN[cmd_name]}"), cmd_name)
+        elif known is None and cmd_name in (added := _added()):
+            known = added[cmd_name].load()
+        return known
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdin, sys.stdout, sys.stderr):
@@ -87,8 +83,7 @@ def main() -> None:
     Try it on the sample network:
       privwiz ask --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv --user ada
     """
+    from threadpoolctl import threadpool_limits
+
+    import_module("scipy.linalg")  # brings the libraries of linear algebra: what comes later is not limited
     click.get_current_context().with_resource(threadpool_limits(1))
-
-
-for _command in (ask, label, suggest, evaluate, train, circles, show, diff, export, simulate, party, completion):
-    main.add_command(_command)

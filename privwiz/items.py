@@ -1,10 +1,11 @@
 """Profile items: what there is to protect, how sensitive it is, and what to call it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privwiz.errors import DataError
+from privwiz.errors import DataError, UnknownItem
 
-__all__ = ["CATALOGUE", "DEFAULT_COST_RATIO", "ProfileItem", "profile_item", "profile_items"]
+__all__ = ["CATALOGUE", "DEFAULT_COST_RATIO", "ProfileItem", "is_among", "profile_item", "profile_items"]
 
 DEFAULT_COST_RATIO = 5.0
 
@@ -94,3 +95,21 @@ def profile_items(items: "list[str | ProfileItem] | tuple[str | ProfileItem, ...
     if twice:
         raise DataError(f"profile items named twice: {', '.join(twice)}")
     return resolved
+
+
+def is_among(item: str, items: Sequence[ProfileItem]) -> bool:
+    """Whether an answer about ``item`` is about one of ``items``; False for another of the catalogue: it says nothing of these.
+
+    >>> is_among("phone", profile_items(["phone", "shoe_size"])), is_among("city", profile_items(["phone"]))
+    (True, False)
+
+    Raises
+    ------
+    UnknownItem
+        For any other id: it may be one of ``items`` misspelt, and what the answer hides must not be lost.
+    """
+    if any(known.id == item for known in items):
+        return True
+    if item not in _BY_ID:
+        raise UnknownItem(item, tuple(known.id for known in items))
+    return False

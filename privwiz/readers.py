@@ -16,6 +16,7 @@ from privwiz.snap import read_snap_circles, read_snap_ego_network, snap_egos
 from privwiz.social import add_profile, add_tie, add_user
 from privwiz.tables import iter_tables, text_of
 from privwiz.ties import tie_weight
+from privwiz.words import list_some
 
 __all__ = ["read_ego_network", "read_graph", "read_snap_circles", "read_snap_ego_network", "read_snap_egos"]
 
@@ -109,8 +110,7 @@ def _choose(ego: str | None, users: Iterable[str], source: str) -> str:
         return next(iter(known))
     if ego is not None and ego in known:
         return ego
-    some = sorted(known)[:5]
-    listed = f"the users are {', '.join(some)}{' ...' if len(known) > len(some) else ''}" if some else "there is no user in it"
+    listed = f"the users are {list_some(sorted(known), 5)}" if known else "there is no user in it"
     raise DataError(f"{'the user must be named' if ego is None else f'there is no user {ego!r}'}; {listed}", source=source)
 
 

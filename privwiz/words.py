@@ -1,7 +1,7 @@
 """The words that people read, in English and Simplified Chinese, wherever more than one module says them."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from privwiz.errors import DataError
 
@@ -14,6 +14,7 @@ __all__ = [
     "check_language",
     "is_readable",
     "join_names",
+    "list_some",
     "nearest_audience",
     "say",
 ]
@@ -57,6 +58,16 @@ def amount(number: int, one: str, several: str | None = None) -> str:
     ('1 user', '1,234 users', '2 processes')
     """
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def list_some(names: Iterable[str], limit: int = 10) -> str:
+    """Return the first ``limit`` names in a row, with dots where there are more, where only English is spoken.
+
+    >>> list_some(["ann", "bo"], 2), list_some(["ann", "bo", "cy"], 2)
+    ('ann, bo', 'ann, bo ...')
+    """
+    listed = list(names)
+    return ", ".join(listed[:limit]) + (" ..." if len(listed) > limit else "")
 
 
 def is_readable(character: str) -> bool:

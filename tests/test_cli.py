@@ -15,15 +15,16 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from privwiz import Policy, Wizard, read_ego_network
 from privwiz.asking import STRATEGIES
 from privwiz.audiences import Audience
+from privwiz.case import MOST_FRIENDS
 from privwiz.cli import main
-from privwiz.commands import ask, options, simulate
+from privwiz.commands import ask, circles, many, options, simulate
 from privwiz.graphs import build_ego_network
 from privwiz.metrics import ItemScore, summarise
+from privwiz.policy_parts import LAYOUTS
 from privwiz.population import FEWEST_FRIENDS, MEDIUM_LEVEL, read_population
 from privwiz.regimes import REGIMES
 from privwiz.screens import KINDS
@@ -81,17 +82,41 @@ def test_the_installed_program():
 def test_every_command_has_a_short_help():
     """The overview lists each command with a sentence."""
     overview = run("--help")
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
         assert command.short_help.endswith(".")
         assert f"  {name} " in overview
 
 
-def test_commands_use_one_thread_of_linear_algebra(monkeypatch):
-    """More threads make the matrices of one user several times slower."""
-    report = click.command("threads")(lambda: click.echo({library["num_threads"] for library in threadpool_info()}))
-    monkeypatch.setitem(main.commands, "threads", report)
-    with threadpool_limits(2):
-        assert run("threads") == "{1}\n"
+THREADS = """
+import click
+from threadpoolctl import threadpool_info
+from privwiz.cli import main
+
+@main.command()
+def threads():
+    import privwiz.batch, privwiz.wizard
+    click.echo({library["num_threads"] for library in threadpool_info()})
+
+main(["threads"])
+"""
+
+
+def test_commands_use_one_thread_of_linear_algebra():
+    """More threads make the matrices of one user several times slower, those of libraries that a command loads later too."""
+    threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, env=os.environ | threads, text=True, check=True)
+    assert done.stdout == "{1}\n"
+
+
+@pytest.mark.parametrize("command", ["show policy.json --item phone", "label --graph g.csv --answers a.csv --out p.csv"])
+def test_an_interrupt_while_libraries_are_loaded(command):
+    """Ctrl-C before a command has loaded what it needs ends it with exit code 130 and no traceback."""
+    Path("scipy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run([PRIVWIZ, *command.split()], capture_output=True, env=environment, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n")
 
 
 def test_a_table_through_pipes():
@@ -160,8 +185,9 @@ def test_the_choices_are_those_of_the_library():
     assert set(ask.STRATEGIES) == set(STRATEGIES)
     assert tuple(REGIMES) == simulate.REGIMES
     assert simulate.FEWEST_FRIENDS == FEWEST_FRIENDS
-    assert f"`privwiz circles` finds at level {MEDIUM_LEVEL}." in " ".join(main.commands["simulate"].help.split())
-    assert next(option.default for option in main.commands["circles"].params if option.name == "level") == MEDIUM_LEVEL
+    assert (many.LAYOUTS, many.MOST_FRIENDS) == (LAYOUTS, MOST_FRIENDS)
+    assert f"`privwiz circles` finds at level {MEDIUM_LEVEL}." in " ".join(simulate.simulate.help.split())
+    assert next(option.default for option in circles.circles.params if option.name == "level") == MEDIUM_LEVEL
     for name in options.CLASSIFIERS:
         assert Wizard(build_ego_network("me", ["you"], []), ["phone"], classifier=name).policy()
 
@@ -231,12 +257,57 @@ def test_one_row_is_counted_in_the_singular():
     assert CliRunner().invoke(main, command.split()).stderr == "wrote out.csv: 1 row\n"
 
 
+@pytest.mark.parametrize("out", ["p.csv", "folder"])
+def test_answers_about_other_items_are_left_out(out):
+    """An answer about an item of the catalogue that is not labelled is counted, whatever else it says, and changes nothing."""
+    kept = f"user,item,friend,decision\n{SMALL_USER},phone,ada,deny\n"
+    Path("kept.csv").write_text(kept, encoding="utf-8")
+    others = [f"{SMALL_USER},city,{rest}\n" for rest in ("ada,deny", "ada,allow", "nobody,deny", "ada,dney")]
+    Path("said.csv").write_text(kept + "".join(others), encoding="utf-8")
+    few = ["label", *TOWN, "--items", "phone"]
+    result = CliRunner().invoke(main, [*few, "--answers", "said.csv", "--out", out])
+    assert result.exit_code == 0
+    assert ("4 rows could not be used" if out == "folder" else "Left out: 4 answers about items that are not") in result.stderr
+    run(*few, "--answers", "kept.csv", "--out", f"only-{out}")
+    tables = [Path(name, "policies", "part-000000.parquet") if out == "folder" else Path(name) for name in (out, f"only-{out}")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+@pytest.mark.parametrize("out", ["p.csv", "folder"])
+def test_an_answer_about_an_item_that_nobody_knows_fails_its_user(out):
+    """It may be about one that is labelled, misspelt: what it hides is not to be lost."""
+    Path("said.csv").write_text(f"user,item,friend,decision\n{SMALL_USER},phnoe,ada,deny\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["label", *TOWN, "--items", "phone", "--answers", "said.csv", "--out", out])
+    assert result.exit_code == 1
+    said = Path(out, "errors.csv").read_text("utf-8") if out == "folder" else result.stderr
+    assert "'phnoe' is not one of the profile items; the items are phone" in said
+
+
 def test_items_through_a_pipe():
     """A table of items comes from standard input as any other does."""
     Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
     answers = ("--answers", "none.csv", "--user", SMALL_USER)
     printed = run("label", *TOWN, *answers, "--items", "-", "--out", "-", said="item,en\nshoes,shoe size\n")
     assert {row["item"] for row in rows(printed)} == {"shoes"}
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ("phnoe,city", ["'phnoe' is no item of the catalogue (did you mean 'phone'?)"]),
+        ("-", ["'Photo' is no item of the catalogue (did you mean 'photos'?)"]),
+        ("shoe_size,telephone", []),
+        ("work,works", []),
+    ],
+)
+def test_an_item_that_may_be_misspelt_is_named(items, said):
+    """An item of one's own is taken, with a note if its bare name is near one of the catalogue that is not named as well."""
+    Path("none.csv").write_text("user,item,friend,decision\n", encoding="utf-8")
+    command = ["label", *TOWN, "--answers", "none.csv", "--user", SMALL_USER, "--items", items, "--out", "-"]
+    result = CliRunner().invoke(main, command, input="item,en\nPhoto,\nadress,where I live\n")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [f"Note: {each}; it is taken as an item of your own" for each in said]
+    assert {row["item"] for row in rows(result.stdout)} == ({"Photo", "adress"} if items == "-" else set(items.split(",")))
 
 
 def test_a_graph_through_a_pipe():

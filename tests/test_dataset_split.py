@@ -84,7 +84,7 @@ def test_files_are_named_after_their_owners(tmp_path):
         (NAMES, {"validation_split": 1.0}, "below 1"),
         (NAMES, {"validation_split": 0.95}, "no example"),
         (NAMES, {"splitter_fn": lambda *_: [[0], [0], [1]]}, "two owners"),
-        (NAMES, {"splitter_fn": lambda *_: [[0]]}, "1 parts for 3"),
+        (NAMES, {"splitter_fn": lambda *_: [[0]]}, "1 part for 3 owners"),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(tmp_path, names, settings, reason):

@@ -49,3 +49,9 @@ def test_no_heavy_library_is_loaded(code):
 def test_the_check_sees_a_heavy_library():
     """Negative control: where one is loaded, the check says which."""
     assert heavy_modules_after(f"{IMPORT}, pyarrow") == ["pyarrow"]
+
+
+def test_commands_start_at_once():
+    """Until a command is called no library of numbers is loaded: it takes long, and Ctrl-C meanwhile would be a traceback."""
+    code = "import sys, privwiz.cli; print(sorted({'numpy', 'scipy', 'networkx'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

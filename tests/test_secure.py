@@ -132,12 +132,13 @@ def test_many_are_taken_all_or_none(engine, devices, rows, error, reason):
     assert (opened.count, opened.total.tolist()) == (12, [22.0] * 4)
 
 
-def test_few_devices_are_not_opened(engine):
+@pytest.mark.parametrize(("left", "said"), [(9, "9 devices are too few"), (1, "1 device is too few")])
+def test_few_devices_are_not_opened(engine, left, said):
     """If too many drop out, nothing is opened."""
     engine.begin(PLAN)
-    for device in range(9):
+    for device in range(left):
         engine.submit(device, np.zeros(4))
-    with pytest.raises(SumRefused, match="9 devices are too few"):
+    with pytest.raises(SumRefused, match=said):
         engine.open()
 
 

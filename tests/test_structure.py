@@ -69,8 +69,10 @@ def test_the_names_that_others_rely_on(name):
 
 
 def test_every_exported_name_exists():
-    """``__all__`` promises nothing that is not there, whatever is installed."""
+    """``__all__`` promises nothing that is not there, whatever is installed; what is not there is an attribute error."""
     assert [name for name in privwiz.__all__ if not hasattr(privwiz, name)] == []
+    assert set(privwiz.__all__) <= set(dir(privwiz))
+    assert not hasattr(privwiz, "Nothing")
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))

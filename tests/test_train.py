@@ -156,7 +156,7 @@ def interrupted(*_):
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (["--answers", str(TOWN / "answers.csv")], 1, "6 of 6 devices are left to train; a sum of fewer than 10"),
+        (["--answers", str(TOWN / "answers.csv")], 1, "6 of 6 devices would train; a sum of fewer than 10"),
         (
             [*ANSWERS, "--min-cohort", "5"],
             1,

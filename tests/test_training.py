@@ -421,7 +421,7 @@ def test_small_cohorts_are_for_simulations():
 
 def test_too_small_cohorts_are_refused_before_training():
     """Fewer devices than the minimum on either side are refused at once; by default nobody is held out then."""
-    with pytest.raises(DataError, match="9 of 9 devices are left to train"):
+    with pytest.raises(DataError, match="9 of 9 devices would train"):
         Training(drawn(9), ITEMS, NO_VALIDATION, PlainSum())
     with pytest.raises(DataError, match="holds out 3 of 14"):
         Training(drawn(14), ITEMS, replace(NO_VALIDATION, validation_split=0.2), PlainSum())
@@ -492,7 +492,7 @@ def test_rounds_of_one_device():
 
 def test_devices_must_fit():
     """Examples of other items or features are refused with the user's name."""
-    with pytest.raises(DataError, match=r"user 'user 0': .* 2 items; .* 1 items are needed"):
+    with pytest.raises(DataError, match=r"user 'user 0': .* 2 items; it takes .* 1 item$"):
         Training(drawn(), ["phone"], NO_VALIDATION, PlainSum())
     with pytest.raises(DataError, match="at least one item"):
         Training(drawn(), [], NO_VALIDATION, PlainSum())

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from privwiz.decisions import Decision
-from privwiz.errors import DataError
+from privwiz.errors import DataError, UnknownItem
 from privwiz.files import source_name
+from privwiz.items import ProfileItem, is_among
 
 if TYPE_CHECKING:
     from privwiz.graphs import EgoNetwork
     from privwiz.tables import Table
 
-__all__ = ["Said", "answers_by_user", "each_cell_once", "networks", "read_answers"]
+__all__ = ["Said", "about_items", "answers_by_user", "each_cell_once", "networks", "read_answers"]
 
 COLUMNS = ("user", "item", "friend", "decision")
 
@@ -39,6 +40,24 @@ def answers_by_user(table: "Table") -> Mapping[str, list[Said]]:
     for row, (user, item, friend, decision) in enumerate(table.rows(*COLUMNS)):
         said.setdefault(user, []).append(Said(row, item, friend, decision))
     return said
+
+
+def about_items(table: "Table", said: Sequence[Said], items: Sequence[ProfileItem]) -> list[Said]:
+    """Return one user's rows about these items, without those about others of the catalogue.
+
+    Raises
+    ------
+    DataError
+        With its line, at an item that nobody knows.
+    """
+    about = []
+    for answer in said:
+        try:
+            if is_among(answer.item, items):
+                about.append(answer)
+        except UnknownItem as error:
+            raise table.error(answer.row, str(error)) from None
+    return about
 
 
 def each_cell_once(table: "Table", said: Sequence[Said]) -> Iterator[Said]:

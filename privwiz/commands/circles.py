@@ -9,6 +9,7 @@ import click
 from privwiz.commands.options import Command, check_output, graph_options, language_option, note, seed_option
 from privwiz.commands.terminal import render_table, terminal_width
 from privwiz.files import STANDARD, writing
+from privwiz.words import amount, join_names
 
 if TYPE_CHECKING:
     from privwiz.circles import Circle, Circles
@@ -91,7 +92,6 @@ def circles(
 
 def _table(network: "EgoNetwork", found: "Circles", chosen: "tuple[Circle, ...]", language: str) -> str:
     from privwiz.naming import display_name
-    from privwiz.words import join_names
 
     rows = [
         (
@@ -130,6 +130,6 @@ def _document(network: "EgoNetwork", found: "Circles", chosen: "tuple[Circle, ..
 def _draw(network: "EgoNetwork", found: "Circles", picture: str, level: int, language: str) -> None:
     from privwiz.drawing import draw_circles
 
-    note(f"Drawing {network.n} friends ...")
+    note(f"Drawing {amount(network.n, 'friend')} ...")
     draw_circles(network, found, picture, level=level, language=language)
     note(f"The picture is in {picture}.")

@@ -28,7 +28,7 @@ from privwiz.commands.terminal import pad, plain, render_table, terminal_width
 from privwiz.decisions import Decision
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import STANDARD, ending, writing
-from privwiz.words import amount
+from privwiz.words import amount, list_some
 
 if TYPE_CHECKING:
     from privwiz.commands.answered import Said
@@ -99,10 +99,8 @@ class _LeftOut:
         """Say it, a sentence for each reason that happened."""
         notes = []
         if self.users:
-            some = ", ".join(map(plain, self.users[:10])) + (" ..." if len(self.users) > 10 else "")
-            notes.append(
-                f"Left out: {amount(len(self.users), 'user')} with answers about fewer than {self.folds} friends ({some})."
-            )
+            few = f"with answers about fewer than {self.folds} friends ({plain(list_some(self.users))})"
+            notes.append(f"Left out: {amount(len(self.users), 'user')} {few}.")
         if self.items:
             notes.append(f"Left out: {amount(self.items, 'item')} of users, with fewer than {self.folds} answers.")
         if self.unsure:
@@ -211,7 +209,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - click hands over every option
             f"no user has {folds} answers (allow or deny) about an item; give more answers or lower --folds", source=table.source
         )
     if len(chosen) > 1 and left.failed:
-        some = ", ".join(map(plain, left.failed[:10])) + (" ..." if len(left.failed) > 10 else "")
+        some = plain(list_some(left.failed))
         click.echo(f"Error: {len(left.failed)} of {amount(len(chosen), 'user')} could not be evaluated: {some}", err=True)
     if left.failed:
         click.get_current_context().exit(1)
@@ -222,8 +220,7 @@ def _chosen(users: Sequence[str], said: Mapping[str, object], table: "Table") ->
         raise DataError("no answers in it; add rows", source=table.source)
     for user in users:
         if user not in said:
-            some = ", ".join(list(said)[:5]) + (" ..." if len(said) > 5 else "")
-            raise DataError(f"user {user!r} has no answers in it; the users are {some}", source=table.source)
+            raise DataError(f"user {user!r} has no answers in it; the users are {list_some(said, 5)}", source=table.source)
     return tuple(dict.fromkeys(users or said))
 
 

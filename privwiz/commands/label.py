@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privwiz.commands.answered import Said, answers_by_user, each_cell_once, networks, read_answers
+from privwiz.commands.answered import Said, about_items, answers_by_user, each_cell_once, networks, read_answers
 from privwiz.commands.many import (
     chosen_users,
     is_folder,
@@ -33,7 +33,7 @@ from privwiz.commands.options import (
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, PrivwizError
 from privwiz.files import STANDARD
-from privwiz.words import amount
+from privwiz.words import amount, list_some
 
 if TYPE_CHECKING:
     from privwiz.graphs import EgoNetwork
@@ -106,7 +106,8 @@ def label(  # noqa: PLR0913, PLR0917 - click hands over every option
 
     What a user said holds; every other friend and thing is set from it. Answers that contradict each other, or name somebody or
     something unknown, are refused with their line. A user with such answers gets no policy, the others do; the exit code is 1.
-    Into a folder, answers about former friends are left out, and so is an `allow` for somebody who is not in the graph.
+    Answers about items of the catalogue that are not among --items are left out. Into a folder, so are answers about former
+    friends, and an `allow` for somebody who is not in the graph.
 
     Example:
       privwiz label --graph sample_graphs/town/edges.csv --profiles sample_graphs/town/profiles.csv \
@@ -160,19 +161,23 @@ def _label_few(
     network_of = networks(graph, profiles)
     columns: dict[str, list[list[Any]]] = {name: [] for name in _COLUMNS}
     failed: list[str] = []
+    left = 0
     with progress(chosen, "Labelling") as steps:
         for user in steps:
             try:
-                policy = _policy(network_of(user), said.get(user, ()), table, items, prior, seed, classifier)
+                policy, without = _policy(network_of(user), said.get(user, ()), table, items, prior, seed, classifier)
             except PrivwizError as error:
                 failed.append(user)
                 click.echo(f"Error: {plain(str(error))}", err=True)
                 continue
+            left += without
             for name, values in policy_columns(policy, language).items():
                 columns[name].append(values)
     rows = {name: list(chain.from_iterable(parts)) for name, parts in columns.items()}
     if len(failed) < len(chosen):
         write_table(out, rows)
+    if left:
+        click.echo(f"Left out: {amount(left, 'answer')} about items that are not among --items.", err=True)
     if failed:
         _report(failed, chosen, out)
     elif out != STANDARD:
@@ -187,16 +192,18 @@ def _policy(
     prior: "Prior | None",
     seed: int,
     classifier: str,
-) -> "Policy":
+) -> "tuple[Policy, int]":
+    """Return the policy of one user, and how many answers are about other items."""
     from privwiz.wizard import Wizard
 
     wizard = Wizard(network, items, prior, seed, classifier=classifier)
-    for answer in each_cell_once(table, said):
+    about = about_items(table, said, wizard.items)
+    for answer in each_cell_once(table, about):
         try:
             wizard.label(answer.item, answer.friend, answer.decision)
         except PrivwizError as error:
             raise table.error(answer.row, str(error)) from None
-    return wizard.policy()
+    return wizard.policy(), len(said) - len(about)
 
 
 def _report(failed: Sequence[str], chosen: Sequence[str], out: str) -> None:
@@ -204,6 +211,6 @@ def _report(failed: Sequence[str], chosen: Sequence[str], out: str) -> None:
     where = "standard output" if out == STANDARD else out
     rest = f"the policies of the others are in {where}" if len(failed) < len(chosen) else f"{where} was not written"
     if len(chosen) > 1:
-        some = ", ".join(map(plain, failed[:10])) + (" ..." if len(failed) > 10 else "")
+        some = plain(list_some(failed))
         click.echo(f"Error: {len(failed)} of {len(chosen)} users have no policy: {some}; {rest}", err=True)
     click.get_current_context().exit(1)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from privwiz.case import MOST_FRIENDS
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, check_there, ending, source_name, unfinished_folder
-from privwiz.policy_parts import LAYOUTS
 from privwiz.words import amount
 
 if TYPE_CHECKING:
@@ -31,6 +29,9 @@ __all__ = [
     "refuse_many_options",
     "run_many",
 ]
+
+LAYOUTS = ("flat", "nested")
+MOST_FRIENDS = 3000
 
 _PAUSE = {True: 0.2, False: 30.0}
 """Seconds between two lines of progress, on a terminal and elsewhere."""

@@ -50,6 +50,9 @@ CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn", "forest")
 
 _POLICY_ENDINGS = (".json", ".csv", ".parquet")
 
+_NEAR = 0.75
+"""How alike two ids are, at most 1, that may be one misspelt: `phnoe` and `phone` are 0.8, `telephone` and `phone` 0.71."""
+
 _WRITTEN = ("out", "json_path", "picture", "report", "state", "checkpoint")
 _READ = (
     *("graph", "profiles", "answers", "users_path", "items", "prior", "start", "remote_config"),
@@ -149,7 +152,7 @@ classifier_option = click.option(
 
 
 def read_items(items: str | None) -> tuple[ProfileItem, ...] | None:
-    """Return the items that ``--items`` names; None where it is not given.
+    """Return the items that ``--items`` names, saying which may be misspelt; None where it is not given.
 
     Raises
     ------
@@ -159,8 +162,23 @@ def read_items(items: str | None) -> tuple[ProfileItem, ...] | None:
     if items is None:
         return None
     if items == STANDARD or ending(items) in (".csv", ".parquet"):
-        return _items_of_table(items)
-    return profile_items(tuple(word.strip() for word in items.split(",") if word.strip()))
+        found = _items_of_table(items)
+    else:
+        found = profile_items(tuple(word.strip() for word in items.split(",") if word.strip()))
+    _doubt(found)
+    return found
+
+
+def _doubt(items: Sequence[ProfileItem]) -> None:
+    """Say on standard error which bare names are near one of the catalogue that is not named too."""
+    from difflib import get_close_matches
+
+    known, named = {item.id for item in CATALOGUE}, {item.id for item in items}
+    for item in items:
+        near = get_close_matches(item.id.lower(), sorted(known - named), 1, _NEAR)
+        if near and item.id not in known and item == profile_item(item.id):
+            wrong = f"{item.id!r} is no item of the catalogue (did you mean {near[0]!r}?)"
+            click.echo(f"Note: {wrong}; it is taken as an item of your own", err=True)
 
 
 def _items_of_table(path: str) -> tuple[ProfileItem, ...]:

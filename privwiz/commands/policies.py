@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ from privwiz.commands.options import Command, check_output, language_option, rea
 from privwiz.commands.terminal import plain, render_table, terminal_width
 from privwiz.errors import DataError, UnknownFriend
 from privwiz.files import STANDARD, ending, writing
+from privwiz.words import list_some
 
 if TYPE_CHECKING:
     from privwiz.policy import Policy, Suggestion
@@ -137,15 +137,10 @@ def _friend_called(name: str, policy: "Policy") -> str:
         return name
     found = [friend for friend, called in zip(policy.friends, policy.names, strict=True) if called == name]
     if len(found) > 1:
-        raise DataError(f"{len(found)} friends are called {name!r}; use an id: {', '.join(_some(found))}")
+        raise DataError(f"{len(found)} friends are called {name!r}; use an id: {list_some(found, 5)}")
     if not found:
         raise UnknownFriend(name)
     return found[0]
-
-
-def _some(names: Iterable[str]) -> list[str]:
-    listed = list(names)
-    return listed[:5] + ["..."] * (len(listed) > 5)
 
 
 def _row(cell: "Suggestion", name: str, language: str) -> tuple[str, str, str]:

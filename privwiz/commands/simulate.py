@@ -10,7 +10,7 @@ from privwiz.commands.options import GRAPH_FORMS, Command, note, profiles_option
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, source_name
-from privwiz.words import amount
+from privwiz.words import amount, list_some
 
 __all__ = ["simulate"]
 
@@ -154,6 +154,5 @@ def _decide(
 
 
 def _left_out(strangers: Mapping[str, int]) -> str:
-    some = ", ".join(map(plain, list(strangers)[:10])) + (" ..." if len(strangers) > 10 else "")
     members = amount(sum(strangers.values()), "member")
-    return f"Left out: {members} of circles made by hand, no friends of the user ({some})."
+    return f"Left out: {members} of circles made by hand, no friends of the user ({plain(list_some(strangers))})."

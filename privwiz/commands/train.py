@@ -17,7 +17,7 @@ from privwiz.commands.answered import Said, answers_by_user, each_cell_once, net
 from privwiz.commands.options import Command, check_output, graph_options, note, progress, read_items, read_prior, seed_option
 from privwiz.commands.terminal import plain
 from privwiz.errors import DataError, GoneAstray, MissingExtra, PrivwizError
-from privwiz.words import amount
+from privwiz.words import amount, list_some
 
 if TYPE_CHECKING:
     from privwiz.federated.devices import Device
@@ -327,7 +327,8 @@ def _introduce(training: "Training", secure_sum: str, remote_config: str | None,
     devices = len(training.training) + len(training.validation)
     if plan.noise_multiplier and plan.delta * devices >= 1:
         click.echo(
-            f"Warning: delta {plan.delta:g} is not below one in {devices} devices; to tell all about one of them would keep it.",
+            f"Warning: delta {plan.delta:g} is not below one in {amount(devices, 'device')}; to tell all about one of them would "
+            "keep it.",
             err=True,
         )
     if resumed:
@@ -358,7 +359,6 @@ def _close(training: "Training", state: "TrainingState", out: str, failed: Seque
         )
     click.echo(f"wrote {out}" + ("" if spent is None else f"; {spent}"), err=True)
     if failed:
-        some = ", ".join(map(plain, failed[:10])) + (" ..." if len(failed) > 10 else "")
         total = len(failed) + len(training.training) + len(training.validation)
-        click.echo(f"Error: {len(failed)} of {total} users could not train: {some}", err=True)
+        click.echo(f"Error: {len(failed)} of {total} users could not train: {plain(list_some(failed))}", err=True)
         click.get_current_context().exit(1)

@@ -107,7 +107,7 @@ class Aggregator:
         if message.aggregator != self.index:
             raise SumRefused(f"a share is for aggregator {message.aggregator}; this is aggregator {self.index}")
         if message.length != plan.length:
-            raise SumRefused(f"a share has {message.length} numbers; round {plan.round_id} adds vectors of {plan.length}")
+            raise SumRefused(f"a share has length {message.length}; round {plan.round_id} adds vectors of length {plan.length}")
         plan.check_device(message.device)
         if self._closed:
             raise SumRefused(

@@ -12,6 +12,7 @@ from privwiz.errors import DataError
 from privwiz.federated.lazy_tensorflow import load_tensorflow
 from privwiz.federated.records import load_examples, write_records
 from privwiz.files import FilePath
+from privwiz.words import amount
 
 __all__ = ["Splitter", "federate_dataset", "random_splitter"]
 
@@ -111,7 +112,7 @@ def _arrays(dataset: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
 def _check(parts: Sequence[Indices], names: Sequence[str]) -> None:
     if len(parts) != len(names):
-        raise DataError(f"the splitter made {len(parts)} parts for {len(names)} owners")
+        raise DataError(f"the splitter made {amount(len(parts), 'part')} for {amount(len(names), 'owner')}")
     for part, name in zip(parts, names, strict=True):
         if not len(part):
             raise DataError(f"{name!r} would get no example; take fewer owners or a smaller validation split")

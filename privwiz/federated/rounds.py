@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from privwiz.errors import DataError, SumRefused
 from privwiz.federated.fixed_point import FRACTION_BITS, HALF_RING, Ring, decode, largest_code
+from privwiz.words import amount
 
 __all__ = ["MINIMUM_COHORT", "PARTIES", "OpenedSum", "RoundPlan", "opened"]
 
@@ -60,7 +61,7 @@ class RoundPlan:
     --------
     >>> RoundPlan(1, cohort=frozenset(range(1000)), length=50, bound=1e9)
     Traceback (most recent call last):
-    privwiz.errors.SumRefused: 1000 updates up to 1e+09 with 24 fraction bits could wrap around; ...
+    privwiz.errors.SumRefused: 1,000 updates up to 1e+09 with 24 fraction bits could wrap around; ...
     """
 
     round_id: int
@@ -89,14 +90,16 @@ class RoundPlan:
         tail = PARTIES * _TAIL * (math.isqrt(self.noise_variance) + 1) if self.noise_variance else 0
         if updates + tail >= HALF_RING:
             raise SumRefused(
-                f"{len(self.cohort)} updates up to {self.bound:g} with {self.fraction_bits} fraction bits could wrap around; "
-                "take a smaller cohort, a smaller bound, fewer fraction bits or less noise"
+                f"{amount(len(self.cohort), 'update')} up to {self.bound:g} with {self.fraction_bits} fraction bits could wrap "
+                "around; take a smaller cohort, a smaller bound, fewer fraction bits or less noise"
             )
 
     def check_count(self, count: int) -> None:
         """Raise `SumRefused` if a sum of so many devices may not be opened."""
         if count < self.minimum:
-            raise SumRefused(f"{count} devices are too few; a sum of fewer than {self.minimum} is not opened")
+            raise SumRefused(
+                f"{amount(count, 'device is', 'devices are')} too few; a sum of fewer than {self.minimum} is not opened"
+            )
 
     def check_device(self, device: int) -> None:
         """Raise `SumRefused` if this device was not invited."""
@@ -107,7 +110,7 @@ class RoundPlan:
         """Raise `SumRefused` if an update has not the length of this round."""
         if np.shape(values) != (self.length,):
             raise SumRefused(
-                f"an update has shape {np.shape(values)}; round {self.round_id} adds vectors of {self.length} numbers"
+                f"an update has shape {np.shape(values)}; round {self.round_id} adds vectors of length {self.length}"
             )
 
     def check_batch(self, devices: Sequence[int], updates: npt.NDArray[np.number], contributors: AbstractSet[int]) -> list[int]:
@@ -132,8 +135,8 @@ class RoundPlan:
             taken.add(device)
         if np.shape(updates) != (len(numbers), self.length):
             raise SumRefused(
-                f"the updates of {len(numbers)} devices have shape {np.shape(updates)}; "
-                f"round {self.round_id} adds vectors of {self.length} numbers"
+                f"the updates of {amount(len(numbers), 'device')} have shape {np.shape(updates)}; "
+                f"round {self.round_id} adds vectors of length {self.length}"
             )
         return numbers
 

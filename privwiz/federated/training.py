@@ -47,6 +47,7 @@ from privwiz.federated.updates import Update, pack, unpack
 from privwiz.posterior import bound_weight
 from privwiz.prior import MOST_WEIGHT, Prior
 from privwiz.tuning import CANDIDATES
+from privwiz.words import amount
 
 __all__ = ["Training"]
 
@@ -410,8 +411,8 @@ class Training:
             if takes_part.sum() >= self.plan.min_cohort:
                 return dict(compress(self.training.items(), takes_part))
         raise SumRefused(
-            f"with participation {self.plan.participation:g}, hardly ever {self.plan.min_cohort} of {len(self.training)} devices "
-            "take part; raise it, or get more devices"
+            f"with participation {self.plan.participation:g}, hardly ever {self.plan.min_cohort} of "
+            f"{amount(len(self.training), 'device')} take part; raise it, or get more devices"
         )
 
     def _prior(self, state: TrainingState) -> Prior:
@@ -478,6 +479,6 @@ def _check(devices: Sequence[Device], items: int) -> None:
         shapes = device.examples.features.shape[1:], device.examples.stated.shape[1:]
         if shapes != ((len(FEATURES),), (items,)):
             raise DataError(
-                f"user {device.user!r}: examples have {shapes[0][0]} features and {shapes[1][0]} items; "
-                f"{len(FEATURES)} features and {items} items are needed"
+                f"user {device.user!r}: examples have {shapes[0][0]} features and {amount(shapes[1][0], 'item')}; "
+                f"it takes {len(FEATURES)} features and {amount(items, 'item')}"
             )

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from privwiz.errors import DataError, SumRefused
 from privwiz.federated.fixed_point import FRACTION_BITS, HALF_RING
 from privwiz.federated.rounds import MINIMUM_COHORT
+from privwiz.words import amount
 
 __all__ = ["ALGORITHMS", "BOUNDS", "L2", "Step", "TrainingPlan", "check_clip", "rounds_of_one_device", "schedule", "split"]
 
@@ -146,7 +147,9 @@ def check_clip(plan: TrainingPlan, devices: int) -> None:
     most = HALF_RING / 2**FRACTION_BITS / devices
     assert plan.clip is not None, "a plan fills it in"
     if plan.clip >= most:
-        raise DataError(f"clip is {plan.clip:g}; it must be below {most:.3g}, for a sum of {devices} updates has to fit 64 bits")
+        raise DataError(
+            f"clip is {plan.clip:g}; it must be below {most:.3g}, for a sum of {amount(devices, 'update')} has to fit 64 bits"
+        )
 
 
 def split(plan: TrainingPlan, devices: int) -> int:
@@ -166,10 +169,12 @@ def split(plan: TrainingPlan, devices: int) -> int:
     few = f"a sum of fewer than {plan.min_cohort} devices is not opened"
     if 0 < held < plan.min_cohort:
         raise DataError(
-            f"a validation split of {share:g} holds out {held} of {devices} devices; {few}: hold out more, or none (0)"
+            f"a validation split of {share:g} holds out {held} of {amount(devices, 'device')}; {few}: hold out more, or none (0)"
         )
     if devices - held < plan.min_cohort:
-        raise DataError(f"{devices - held} of {devices} devices are left to train; {few}: get more devices, or hold out fewer")
+        raise DataError(
+            f"{devices - held} of {amount(devices, 'device')} would train; {few}: get more devices, or hold out fewer"
+        )
     return held
 
 

@@ -155,6 +155,6 @@ def unpack(like: Update, vector: npt.NDArray[np.float64]) -> Update:
     parts = [np.asarray(getattr(like, part.name)) for part in fields(like)]
     ends = np.cumsum([part.size for part in parts]).tolist()
     if vector.shape != (ends[-1],):
-        raise DataError(f"a sum has shape {vector.shape}; updates of this kind are vectors of {ends[-1]} numbers")
+        raise DataError(f"a sum has shape {vector.shape}; updates of this kind are vectors of length {ends[-1]}")
     pieces = np.split(vector, ends[:-1])
     return type(like)(*(piece.reshape(part.shape) for piece, part in zip(pieces, parts, strict=True)))

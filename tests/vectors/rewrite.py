@@ -167,7 +167,7 @@ def refusals():
     return [
         at(3, "wrong round", receive(messages_of(100, [0.0] * 3, round_id=8)[0], "for round 8")),
         at(3, "wrong aggregator", receive(late[1], "for aggregator 1")),
-        at(3, "wrong length", receive(messages_of(100, [0.0] * 4, length=4)[0], "has 4 numbers")),
+        at(3, "wrong length", receive(messages_of(100, [0.0] * 4, length=4)[0], "has length 4")),
         at(3, "uninvited", receive(messages_of(9, [0.0] * 3, cohort=list(range(12)))[0], "not in the cohort")),
         at(3, "tampered seed", receive(tampered.hex(), "digest")),
         at(3, "tampered vector", receive(tampered_vector.hex(), "digest", aggregator=2)),
