@@ -60,9 +60,10 @@ _HOMES = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        for module, names in _HOMES.items():
-            if name in names:
-                return getattr(import_module(f"privwiz.{module}"), name)
+        for home, names in _HOMES.items():
+            if name in (home, *names):
+                module = import_module(f"privwiz.{home}")
+                return module if name == home else getattr(module, name)
         raise AttributeError(f"module 'privwiz' has no attribute {name!r}")
 
 

@@ -256,7 +256,7 @@ def case_log(
     cells: dict[tuple[int, str], Said] = {}
     rejected = []
     for answer in sorted(said, key=attrgetter("item", "friend", "decision", "line")):
-        if not is_among(answer.item, items):
+        if not is_among(answer.item, place):
             if answer.friend:  # else the row is among the rejected ones since the tables were read
                 rejected.append((answer, _NO_ITEM))
             continue

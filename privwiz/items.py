@@ -1,6 +1,6 @@
 """Profile items: what there is to protect, how sensitive it is, and what to call it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from privwiz.errors import DataError, UnknownItem
@@ -97,10 +97,10 @@ def profile_items(items: "list[str | ProfileItem] | tuple[str | ProfileItem, ...
     return resolved
 
 
-def is_among(item: str, items: Sequence[ProfileItem]) -> bool:
-    """Whether an answer about ``item`` is about one of ``items``; False for another of the catalogue: it says nothing of these.
+def is_among(item: str, items: Collection[str]) -> bool:
+    """Whether an answer about an item is about one of ``items``; False for another of the catalogue: it says nothing of these.
 
-    >>> is_among("phone", profile_items(["phone", "shoe_size"])), is_among("city", profile_items(["phone"]))
+    >>> is_among("shoe_size", {"phone", "shoe_size"}), is_among("city", {"phone", "shoe_size"})
     (True, False)
 
     Raises
@@ -108,8 +108,6 @@ def is_among(item: str, items: Sequence[ProfileItem]) -> bool:
     UnknownItem
         For any other id: it may be one of ``items`` misspelt, and what the answer hides must not be lost.
     """
-    if any(known.id == item for known in items):
-        return True
-    if item not in _BY_ID:
-        raise UnknownItem(item, tuple(known.id for known in items))
-    return False
+    if item not in items and item not in _BY_ID:
+        raise UnknownItem(item, tuple(items))
+    return item in items

@@ -55,3 +55,9 @@ def test_commands_start_at_once():
     """Until a command is called no library of numbers is loaded: it takes long, and Ctrl-C meanwhile would be a traceback."""
     code = "import sys, privwiz.cli; print(sorted({'numpy', 'scipy', 'networkx'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_modules_of_public_names_are_found():
+    """``import privwiz`` alone is enough to reach a public name through its module."""
+    code = "import privwiz; print(privwiz.circles.find_circles is privwiz.find_circles)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

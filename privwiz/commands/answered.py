@@ -50,10 +50,10 @@ def about_items(table: "Table", said: Sequence[Said], items: Sequence[ProfileIte
     DataError
         With its line, at an item that nobody knows.
     """
-    about = []
+    about, ids = [], [item.id for item in items]
     for answer in said:
         try:
-            if is_among(answer.item, items):
+            if is_among(answer.item, ids):
                 about.append(answer)
         except UnknownItem as error:
             raise table.error(answer.row, str(error)) from None
