@@ -63,7 +63,7 @@ if not TYPE_CHECKING:
         for home, names in _HOMES.items():
             if name in (home, *names):
                 module = import_module(f"privwiz.{home}")
-                return module if name == home else getattr(module, name)
+                return module if name == home else globals().setdefault(name, getattr(module, name))
         raise AttributeError(f"module 'privwiz' has no attribute {name!r}")
 
 

@@ -14,6 +14,7 @@ from io import TextIOWrapper
 from typing import Any
 
 import click
+from click.exceptions import Exit
 
 from privwiz.commands.options import keep_indented
 from privwiz.commands.terminal import plain
@@ -47,6 +48,13 @@ class _Commands(click.Group):
         elif known is None and cmd_name in (added := _added()):
             known = added[cmd_name].load()
         return known
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except KeyboardInterrupt:  # while the commands are loaded to be listed
+            click.echo(err=True)
+            raise Exit(_INTERRUPTED) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdin, sys.stdout, sys.stderr):

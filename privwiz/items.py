@@ -1,11 +1,12 @@
 """Profile items: what there is to protect, how sensitive it is, and what to call it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from privwiz.errors import DataError, UnknownItem
 
-__all__ = ["CATALOGUE", "DEFAULT_COST_RATIO", "ProfileItem", "is_among", "profile_item", "profile_items"]
+__all__ = ["CATALOGUE", "DEFAULT_COST_RATIO", "ProfileItem", "is_among", "near_item", "profile_item", "profile_items"]
 
 DEFAULT_COST_RATIO = 5.0
 
@@ -100,14 +101,34 @@ def profile_items(items: "list[str | ProfileItem] | tuple[str | ProfileItem, ...
 def is_among(item: str, items: Collection[str]) -> bool:
     """Whether an answer about an item is about one of ``items``; False for another of the catalogue: it says nothing of these.
 
-    >>> is_among("shoe_size", {"phone", "shoe_size"}), is_among("city", {"phone", "shoe_size"})
+    >>> is_among("shoe_size", ["phone", "shoe_size"]), is_among("city", ["phone", "shoe_size"])
     (True, False)
 
     Raises
     ------
     UnknownItem
-        For any other id: it may be one of ``items`` misspelt, and what the answer hides must not be lost.
+        If it may be one of ``items`` under another name, for what the answer hides must not be lost: for an id that nobody knows,
+        and for one of the catalogue that is near an id that is not of it.
     """
-    if item not in items and item not in _BY_ID:
+    if item not in items and (item not in _BY_ID or near_item(item, [one for one in items if one not in _BY_ID])):
         raise UnknownItem(item, tuple(items))
     return item in items
+
+
+def near_item(item: str, others: Iterable[str]) -> str | None:
+    """Return the one of other ids that an id is most like, if they may be meant to be the same, whatever their case.
+
+    >>> near_item("phnoe", ["photos", "phone"]), near_item("phone", ["Phone_number"]), near_item("city", ["shoe_size"])
+    ('phone', 'Phone_number', None)
+    """
+    likeness = {other: _likeness(item.lower(), other.lower()) for other in others}
+    near = max(likeness, key=likeness.__getitem__, default=None)
+    return near if near is not None and likeness[near] >= _NEAR else None
+
+
+def _likeness(one: str, other: str) -> float:
+    return 1.0 if one in other or other in one else SequenceMatcher(None, one, other).ratio()
+
+
+_NEAR = 0.75
+"""How alike two ids are, at most 1, that may be one misspelt: `phnoe` and `phone` are 0.8, `address` and `access` 0.77."""

@@ -1,6 +1,7 @@
 """Parties: real processes, one for each player, over real connections; and what happens when one is killed."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -66,9 +67,13 @@ class Parties:
         self.processes = {}
 
     def start(self, name):
-        """Start the process of a party."""
+        """Start the process of a party, where a proxy is named that does not answer: parties never use one."""
         self.processes[name] = subprocess.Popen(
-            [PRIVWIZ, "party", name, "--config", self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [PRIVWIZ, "party", name, "--config", self.file],
+            env=os.environ | {"http_proxy": "http://127.0.0.1:9"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def await_ready(self, name):
@@ -147,10 +152,9 @@ def test_a_party_is_reached_at_one_port_only(parties):
     for name, process in parties.processes.items():
         mine = int(parties.cluster.addresses[name].rpartition(":")[2])
         ports = listening_ports(process.pid)
-        assert mine in ports
-        for port in ports - {mine}:
-            with pytest.raises(OSError, match="timed out"):
-                socket.create_connection(("127.0.0.1", port), 0.5)
+        (other,) = ports - {mine}
+        with pytest.raises(OSError, match="timed out"):
+            socket.create_connection(("127.0.0.1", other), 0.5)
 
 
 def listening_ports(pid):

@@ -4,6 +4,7 @@ import signal
 from functools import partial
 
 import pytest
+import scipy.linalg  # noqa: F401 - the libraries of linear algebra
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from privwiz.errors import DataError
@@ -35,8 +36,6 @@ def test_each_process_has_one_thread_of_linear_algebra(workers):
 
 def threads(task=0):
     """Return how many threads each library of linear algebra has in this process."""
-    import privwiz.posterior  # noqa: F401 - loads them
-
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 

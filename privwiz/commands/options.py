@@ -13,7 +13,7 @@ import click
 
 from privwiz.errors import DataError
 from privwiz.files import STANDARD, ending, source_name
-from privwiz.items import CATALOGUE, ProfileItem, profile_item, profile_items
+from privwiz.items import CATALOGUE, ProfileItem, near_item, profile_item, profile_items
 
 if TYPE_CHECKING:
     from privwiz.circles import Circles
@@ -49,9 +49,6 @@ GRAPH_FORMS = "edge list source,target[,weight] (.csv, .parquet), .graphml, node
 CLASSIFIERS = ("gp", "tree", "logistic", "naive-bayes", "knn", "forest")
 
 _POLICY_ENDINGS = (".json", ".csv", ".parquet")
-
-_NEAR = 0.75
-"""How alike two ids are, at most 1, that may be one misspelt: `phnoe` and `phone` are 0.8, `telephone` and `phone` 0.71."""
 
 _WRITTEN = ("out", "json_path", "picture", "report", "state", "checkpoint")
 _READ = (
@@ -171,13 +168,11 @@ def read_items(items: str | None) -> tuple[ProfileItem, ...] | None:
 
 def _doubt(items: Sequence[ProfileItem]) -> None:
     """Say on standard error which bare names are near one of the catalogue that is not named too."""
-    from difflib import get_close_matches
-
     known, named = {item.id for item in CATALOGUE}, {item.id for item in items}
     for item in items:
-        near = get_close_matches(item.id.lower(), sorted(known - named), 1, _NEAR)
+        near = near_item(item.id, sorted(known - named))
         if near and item.id not in known and item == profile_item(item.id):
-            wrong = f"{item.id!r} is no item of the catalogue (did you mean {near[0]!r}?)"
+            wrong = f"{item.id!r} is no item of the catalogue (did you mean {near!r}?)"
             click.echo(f"Note: {wrong}; it is taken as an item of your own", err=True)
 
 

@@ -5,13 +5,18 @@ native op is none that cryptography could use, is never part of a sum.
 """
 
 import logging
+import math
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -19,17 +24,18 @@ from typing import Any
 
 import numpy as np
 
-from privwiz.errors import MissingExtra
+from privwiz.errors import DataError, MissingExtra
 from privwiz.federated.cluster import PLAYERS, Cluster
 from privwiz.federated.fixed_point import Ring
 from privwiz.federated.lazy_tensorflow import silence
-from privwiz.federated.listening import check_address, keep_to
+from privwiz.federated.listening import check_address, keep_to, listening
 
 __all__ = ["TfeAdder", "drive", "load", "serve"]
 
 _CLASSES = {"pond": "Pond", "securenn": "SecureNN", "aby3": "ABY3"}
 
-_LISTEN_SECONDS = 0.5
+_LISTEN_SECONDS = 0.2
+_CONNECT_SECONDS = 60.0
 
 
 class TfeAdder:
@@ -129,7 +135,7 @@ def serve(cluster: Cluster, name: str, ready: Callable[[bool], None]) -> signal.
     Raises
     ------
     DataError
-        If there is no such party, its address is not one of this machine, or its port is taken.
+        If there is no such party, its address is not one of this machine or does not answer, or its port is taken.
     MissingExtra
         If the extra ``federated`` is not installed.
     """
@@ -139,16 +145,43 @@ def serve(cluster: Cluster, name: str, ready: Callable[[bool], None]) -> signal.
     load()
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # also for the threads that the server starts
+    before, filtered = _ports(), []
+
+    def connect() -> None:
+        _connect_to_itself(f"{address}:{port}")
+        filtered.append(False not in [keep_to(None, other) for other in _ports() - before - {port}])
+
     with silence():
         server = _remote_config(cluster).start_server(name)
-        _connect_to_itself(f"{address}:{port}")
-    ready(keep_to(None) and keep_to(address, port))
-    # A thread that was there before the mask may get the signal: then a handler of the caller's runs, between two waits. Some
-    # kernels end the wait of a process that was stopped and goes on (SIGSTOP, SIGCONT) with what is no signal at all.
-    while (received := signal.sigtimedwait(ends, _LISTEN_SECONDS)) is None or received.si_signo not in ends:
-        pass
+        there = keep_to(address, port)
+        connecting = threading.Thread(target=connect, daemon=True)
+        connecting.start()
+        received = _await(ends, connecting.is_alive, _CONNECT_SECONDS)
+    if received is None and not filtered:
+        raise DataError(f"this machine gets no answer from {host}:{port}, its own address; see what its firewall lets through")
+    if received is None:
+        ready(there and filtered[0])
+        received = _await(ends, lambda: True, math.inf)
+    assert received is not None
     del server
-    return signal.Signals(received.si_signo)
+    return received
+
+
+def _await(ends: AbstractSet[signal.Signals], going: Callable[[], bool], seconds: float) -> signal.Signals | None:
+    """Wait for one of some blocked signals, as long as something is going on, and so long at most; None if none came."""
+    end = time.monotonic() + seconds
+    while going() and time.monotonic() < end:
+        # A thread that was there before the mask may get the signal: then a handler of the caller's runs, between two waits. Some
+        # kernels end the wait of a process that was stopped and goes on (SIGSTOP, SIGCONT) with what is no signal at all.
+        received = signal.sigtimedwait(ends, _LISTEN_SECONDS)
+        if received is not None and received.si_signo in ends:
+            return signal.Signals(received.si_signo)
+    return None
+
+
+def _ports() -> set[int]:
+    """Return the ports at which this process listens, or one that has left its sockets to it."""
+    return {found.getsockname()[1] for found in listening() if found.family in (socket.AF_INET, socket.AF_INET6)}
 
 
 def _connect_to_itself(address: str) -> None:
@@ -189,6 +222,8 @@ def drive(descriptor: int) -> None:
 
 
 def _remote_config(cluster: Cluster) -> Any:
+    # The connections run in a tunnel, and never through the proxy that another variable may name for other things.
+    os.environ["grpc_proxy"] = ""  # noqa: SIM112 - gRPC reads it in small letters
     return load().RemoteConfig(OrderedDict((name, cluster.addresses[name]) for name in PLAYERS))
 
 
