@@ -36,6 +36,8 @@ _FIRST_WAIT, _LONGEST_WAIT = 5.0, 6 * 3600.0
 _TIMEOUT = 5.0
 _BATCH = 20
 _SWEEP_SECONDS = 600.0
+_LOOK_SECONDS, _IDLE_SECONDS = 1.0, 60.0
+"""Between two looks at the outbox: with webhooks, and without, when there can only be what was left from other settings."""
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -114,7 +116,8 @@ class Courier:
         return taken
 
     def _run(self) -> None:
-        while not self._stopped.wait(1.0):
+        pause = _LOOK_SECONDS if self._webhooks else _IDLE_SECONDS
+        while not self._stopped.wait(pause):
             try:
                 while self.deliver_due():
                     pass
