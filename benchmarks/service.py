@@ -6,8 +6,8 @@ circles of about 30 and 12 items.
 
 - *policy read*: ``GET policy`` of users whose policy is written already. The rivals: a bare route that writes the same document
   (``jsonify``), and one that has its bytes.
-- *confirmed screen*: ``POST answers``, then the next screen and the first read of the new policy. The rival: the library, which
-  takes in the same answers, chooses the next screen, and decides every cell.
+- *confirmed screen*: ``POST answers``, which brings the next screen or is followed by a request for it, and the first read of the
+  new policy. The rival: the library, which takes in the same answers, chooses the next screen, and decides every cell.
 - *mixed*: one confirmed screen to five policy reads. *New friend*: ``POST friends``, and suggestions for every item come back.
 - *many users*: policy reads of 1,000 and of ``--users`` users in one SQLite file, cold (each user's first) and warm.
 
@@ -245,8 +245,8 @@ def library(network: EgoNetwork, screens: int) -> float:
     raise AssertionError
 
 
-def confirmed(ours: Server, users: list[str], screens: int) -> tuple[float, Load]:
-    """Milliseconds of CPU of the service for a confirmed screen, and latencies."""
+def confirmed(ours: Server, users: list[str], screens: int, *, together: bool) -> tuple[float, Load]:
+    """Milliseconds of CPU of a confirmed screen, and latencies; ``together``, the next one comes with the answer."""
     load, rng, spent, counted = Load(), random.Random(0), 0.0, 0
     for name in users:
         user = ours.user(name)
@@ -254,8 +254,11 @@ def confirmed(ours: Server, users: list[str], screens: int) -> tuple[float, Load
         while screen is not None and counted < screens:
             answers = said(screen, rng)
             before = ours.cpu()
-            load.timed("answers", lambda user=user, screen=screen, answers=answers: user.answer(screen, answers))
-            screen = load.timed("next screen", user.next_screen)
+            if together:
+                screen = load.timed("answers", lambda u=user, s=screen, a=answers: u.answer_and_next(s, a))
+            else:
+                load.timed("answers", lambda u=user, s=screen, a=answers: u.answer(s, a))
+                screen = load.timed("next screen", user.next_screen)
             load.timed("new policy", user.policy)
             spent += ours.cpu() - before
             counted += 1
@@ -274,8 +277,8 @@ def mixed(ours: Server, users: list[str], seconds: float, threads: int = 4) -> L
             for _ in range(10):
                 if screen is None or time.monotonic() > end:
                     break
-                load.timed("answers", lambda user=user, screen=screen: user.answer(screen, said(screen, rng)))
-                screen = load.timed("next screen", user.next_screen)
+                answers = said(screen, rng)
+                screen = load.timed("answers", lambda u=user, s=screen, a=answers: u.answer_and_next(s, a))
                 for _ in range(5):
                     other = User(me.client, rng.choice(users))
                     load.timed("read", other.policy)
@@ -353,11 +356,13 @@ def main() -> None:
             print(f"a policy has {len(body) / 1000:.0f} kB")
             with serving(["-c", BARE, "8182", str(folder / "body.json")], 8182) as bare:
                 reads(ours, bare, min(4, arguments.seconds / 10))
-            own, (theirs, load) = library(network, 60), confirmed(ours, users[1:31], 60)
-            print(f"confirmed screen: service {theirs:.1f} ms of CPU, library {own:.1f} ms, {theirs / own:.2f} times")
-            for kind in load.times:
-                print(f"  {kind:12} {load.row(kind)}")
-            load = mixed(ours, users[31:], arguments.seconds)
+            own = library(network, 60)
+            for how, together, those in (("in one request", True, users[1:31]), ("in two", False, users[31:61])):
+                theirs, load = confirmed(ours, those, 60, together=together)
+                print(f"confirmed screen {how}: service {theirs:.1f} ms of CPU, library {own:.1f} ms, {theirs / own:.2f} times")
+                for kind in load.times:
+                    print(f"  {kind:12} {load.row(kind)}")
+            load = mixed(ours, users[61:], arguments.seconds)
             total = sum(map(len, load.times.values()))
             print(f"mixed load: {total / arguments.seconds:.0f} requests/s; refused: {load.refused or 'none'}")
             for kind in load.times:

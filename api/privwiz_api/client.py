@@ -209,6 +209,19 @@ class User:
         """Confirm a screen: one value for each toggle."""
         return self.answer_all([{"screen": screen["id"], "values": list(values)}])
 
+    def answer_and_next(
+        self,
+        screen: Mapping[str, Any],
+        values: Sequence[str | float | None],
+        kinds: Iterable[str] = (),
+        items: Iterable[str] = (),
+    ) -> dict[str, Any] | None:
+        """Confirm a screen as `answer` does, and return the next one as `next_screen` does, in one request."""
+        said = {"screen": screen["id"], "values": list(values)}
+        wanted = {"kinds": list(kinds) or None, "items": list(items) or None}
+        screens = self._send("POST", "answers", {"answers": [said], "next": wanted})["screens"]
+        return self.next_screen(kinds, items) if screens is None else next(iter(screens), None)
+
     def label(self, item: str, friends: str | Iterable[str], decision: str) -> Document:
         """Record the user's own choice for a friend or several."""
         return self.answer_all(

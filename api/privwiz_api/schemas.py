@@ -8,6 +8,7 @@ __all__ = [
     "Accept",
     "AnswerList",
     "Answered",
+    "AnsweredWithScreens",
     "Batch",
     "BatchResult",
     "CellFilter",
@@ -304,6 +305,7 @@ class AnswerList(_Body):
     """One answer or many; all of them count, or none."""
 
     answers: list[ScreenAnswer | CellAnswer] = Field(min_length=1, max_length=MAX_ANSWERS)
+    next: ScreenFilter | None = Field(default=None, description="The screens to give with the answer; none without it.")
 
 
 class Answered(BaseModel):
@@ -311,6 +313,15 @@ class Answered(BaseModel):
 
     revision: int
     answers: int = Field(description="Entries of the log, retracted ones and retractions included.")
+
+
+class AnsweredWithScreens(Answered):
+    """How far the log has come, and what to ask next."""
+
+    screens: list[Screen] | None = Field(
+        default=None,
+        description="What `next` asked for, absent without it; null where the service was too busy to choose: GET screens/next.",
+    )
 
 
 class Undo(_Body):

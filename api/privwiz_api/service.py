@@ -17,7 +17,18 @@ from privwiz_api.signing import Signer
 from privwiz_api.states import State, States
 from privwiz_api.tokens import Caller, Tokens
 
-__all__ = ["Service", "answer", "caller_for", "change", "current", "lives", "must_match", "service", "unless_known"]
+__all__ = [
+    "Service",
+    "answer",
+    "caller_for",
+    "change",
+    "current",
+    "lives",
+    "make_change",
+    "must_match",
+    "service",
+    "unless_known",
+]
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -131,6 +142,13 @@ def change(
     caller: Caller, user: str, action: str, plan: Callable[[State | None], Change], *, key_needed: bool = False
 ) -> Response:
     """Make a change and answer with its result; see `Changes.make`."""
+    return answer(make_change(caller, user, action, plan, key_needed=key_needed))
+
+
+def make_change(
+    caller: Caller, user: str, action: str, plan: Callable[[State | None], Change], *, key_needed: bool = False
+) -> Result:
+    """Make the change that the request asks for, and return its result; see `Changes.make`."""
     asked = Request(
         caller=caller,
         user=user,
@@ -141,7 +159,7 @@ def change(
             request.method.encode(), request.full_path.encode(), request.headers.get("If-Match", "").encode(), request.get_data()
         ),
     )
-    return answer(service().changes.make(asked, plan))
+    return service().changes.make(asked, plan)
 
 
 def answer(result: Result) -> Response:

@@ -53,6 +53,46 @@ def test_several_screens_are_answered_in_one_request(ann):
     assert ann("POST", ANSWERS, {"answers": [confirm(screens[0])]}).status_code == 409
 
 
+def test_the_next_screens_come_with_the_answers(ann):
+    """What is asked for with the answers is what a request for the next screens gets afterwards."""
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
+    together = ann("POST", ANSWERS, said | {"next": {"kinds": ["cell", "circle"], "items": ["phone", "birthday"], "count": 2}})
+    afterwards = ann("GET", f"{NEXT}?count=2&kinds=cell&kinds=circle&items=phone&items=birthday")
+    assert together.json == {"revision": 2, "answers": 1, "screens": afterwards.json["screens"]}
+    assert len(together.json["screens"]) == 2
+    assert together.headers["ETag"] == afterwards.headers["ETag"]
+
+
+@pytest.mark.parametrize("wanted", [{"items": ["nothing"]}, {"count": 6}, {"kinds": ["nothing"]}, {"more": 1}, 1])
+def test_answers_are_not_recorded_where_no_such_screens_can_be_asked_for(ann, wanted):
+    """What `next` cannot ask for is refused before anything is recorded."""
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "deny"}]}
+    assert ann("POST", ANSWERS, said | {"next": wanted}).status_code == 422
+    assert ann("GET", "/v1/users/ann/export").json["answers"] == []
+
+
+def test_a_repeated_request_gets_the_screens_of_today(ann):
+    """With the same key answers are recorded once, and what is asked next is what is asked now."""
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
+    first = ann("POST", ANSWERS, said | {"next": {}}, key="one").json
+    ann("POST", ANSWERS, {"answers": [{"item": "phone", "friends": ["3"], "decision": "allow"}]})
+    again = ann("POST", ANSWERS, said | {"next": {}}, key="one")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json == {**first, "screens": ann("GET", NEXT).json["screens"]}
+    assert again.json != first
+    assert ann("POST", ANSWERS, said, key="one").status_code == 422, "without the screens it is another request"
+
+
+def test_answers_that_count_are_acknowledged_though_the_item_to_ask_about_is_gone(ann):
+    """A repeated request whose item has left the catalogue since is answered as before, without screens."""
+    ann.as_admin()("PUT", "/v1/items", {"items": [{"id": item, "en": item, "zh": item} for item in ("phone", "photos")]})
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}], "next": {"items": ["photos"]}}
+    first = ann("POST", ANSWERS, said, key="one").json
+    ann.as_admin()("PUT", "/v1/items", {"items": [{"id": "phone", "en": "phone", "zh": "phone"}]})
+    again = ann("POST", ANSWERS, said, key="one")
+    assert (again.status_code, again.json) == (200, {**first, "screens": None})
+
+
 def test_all_answers_count_or_none(ann):
     """One answer that cannot be used keeps the others of its request out."""
     good, bad = {"item": "phone", "friends": ["2"], "decision": "allow"}, {"item": "phone", "friends": ["x"], "decision": "allow"}

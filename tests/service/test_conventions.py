@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -193,27 +194,45 @@ def test_too_many_bad_tokens_are_429(settings, another, sign):
     assert client.get("/v1/items", headers=good).status_code == 200
 
 
-@pytest.mark.usefixtures("app")
-def test_who_waits_too_long_is_told_to_come_again(settings, another, sign, network):
-    """When all places for computing are taken, a request is refused with 503 and Retry-After instead of piling up."""
-    busy = another(replace(settings, heavy=1, patience=0.05))
+@contextmanager
+def all_places_taken(app):
+    """Compute something in the only place that there is."""
     held, done = threading.Event(), threading.Event()
 
     def compute():
-        with busy.extensions["privwiz"].load.turn():
+        with app.extensions["privwiz"].load.turn():
             held.set()
             done.wait(10)
 
     thread = threading.Thread(target=compute)
     thread.start()
     held.wait(10)
-    headers = {"Authorization": f"Bearer {sign('busy')}"}
-    refused = busy.test_client().put("/v1/users/ann/network", json=network, headers=headers)
-    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-    assert busy.test_client().get("/v1/items", headers=headers).status_code == 200
+    yield
     done.set()
     thread.join()
+
+
+@pytest.mark.usefixtures("app")
+def test_who_waits_too_long_is_told_to_come_again(settings, another, sign, network):
+    """When all places for computing are taken, a request is refused with 503 and Retry-After instead of piling up."""
+    busy = another(replace(settings, heavy=1, patience=0.05))
+    headers = {"Authorization": f"Bearer {sign('busy')}"}
+    with all_places_taken(busy):
+        refused = busy.test_client().put("/v1/users/ann/network", json=network, headers=headers)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert busy.test_client().get("/v1/items", headers=headers).status_code == 200
     assert busy.test_client().put("/v1/users/ann/network", json=network, headers=headers).status_code == 201
+
+
+def test_answers_count_though_nobody_can_choose_the_next_screen(ann, settings, another):
+    """Recorded answers are acknowledged, without screens, when all places for computing are taken."""
+    busy = another(replace(settings, heavy=1, patience=0.05))
+    here = replace(ann, app=busy)
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}], "next": {}}
+    first = here("POST", "/v1/users/ann/answers", said, key="one").json
+    with all_places_taken(busy):
+        assert here("POST", "/v1/users/ann/answers", said, key="one").json == {**first, "screens": None}
+    assert here("POST", "/v1/users/ann/answers", said, key="one").json == first
 
 
 def test_metrics_count_requests(backend):

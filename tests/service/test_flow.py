@@ -29,10 +29,14 @@ def test_from_the_network_to_the_export(client, network):
     client.put_items([{"id": "phone", "en": "phone number", "zh": "电话号码"}, {"id": "photos", "en": "photos", "zh": "照片"}])
     ann = client.user("ann")
     assert ann.put_network(network)["revision"] == 1
-    screens = 0
-    while screens < 3 and (screen := ann.next_screen()) is not None:
+    screens, screen = 0, ann.next_screen()
+    while screens < 3 and screen is not None:
         screens += 1
-        ann.answer(screen, ["most" if len(toggle["friends"]) > 1 else "allow" for toggle in screen["toggles"]])
+        screen = ann.answer_and_next(screen, ["most" if len(toggle["friends"]) > 1 else "allow" for toggle in screen["toggles"]])
+    assert ann.next_screen() == screen
+    if screen is not None:
+        screens += 1
+        ann.answer(screen, [None] * len(screen["toggles"]))
     ann.label("phone", ["2", "3"], "allow")
     ann.label("photos", "2", "deny")
     ann.undo_answer()

@@ -1,5 +1,8 @@
 """Screens and answers: what to ask next, and what the user says, asked or unasked."""
 
+from dataclasses import replace
+from typing import Any
+
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
@@ -7,9 +10,18 @@ from privwiz.answers import Answer, Entry
 from privwiz.errors import UnknownItem
 from privwiz_api.changes import Change, Result, heard
 from privwiz_api.problems import Problem
-from privwiz_api.schemas import Answered, AnswerList, CellAnswer, ScreenFilter, ScreenList, Undo, UserPath
+from privwiz_api.schemas import (
+    Answered,
+    AnsweredWithScreens,
+    AnswerList,
+    CellAnswer,
+    ScreenFilter,
+    ScreenList,
+    Undo,
+    UserPath,
+)
 from privwiz_api.screens import answered, next_screens
-from privwiz_api.service import caller_for, change, current, encode, need_network, service, unless_known
+from privwiz_api.service import answer, caller_for, change, current, encode, make_change, need_network, service, unless_known
 from privwiz_api.states import State
 
 __all__ = ["routes"]
@@ -30,12 +42,15 @@ def get_next_screens(path: UserPath, query: ScreenFilter) -> Response:
     return unless_known(body, state.version.etag)
 
 
-@routes.post("/users/<user>/answers", responses={200: Answered})
+@routes.post("/users/<user>/answers", responses={200: AnsweredWithScreens})
 def post_answers(path: UserPath, body: AnswerList) -> Response:
-    """Record confirmed screens, and choices that the user made unasked: all of them, or none."""
+    """Record confirmed screens, and choices that the user made unasked: all of them, or none; and say what to ask next."""
+    caller = caller_for(path.user)
 
     def plan(state: State | None) -> Change:
         state = need_network(state)
+        for item in (body.next and body.next.items) or ():
+            _check_item(state, item)
         entries = tuple(
             _own_choice(state, said)
             if isinstance(said, CellAnswer)
@@ -44,7 +59,10 @@ def post_answers(path: UserPath, body: AnswerList) -> Response:
         )
         return _said(heard(state, entries))
 
-    return change(caller_for(path.user), path.user, "answers.add", plan, key_needed=True)
+    result = make_change(caller, path.user, "answers.add", plan, key_needed=True)
+    if body.next is not None:
+        result = replace(result, body={**result.body, "screens": _screens_after(caller.tenant, path.user, body.next)})
+    return answer(result)
 
 
 @routes.post("/users/<user>/answers/undo", responses={200: Answered})
@@ -61,12 +79,23 @@ def post_answers_undo(path: UserPath, body: Undo) -> Response:  # noqa: ARG001 -
     return change(caller_for(path.user), path.user, "answers.undo", plan, key_needed=True)
 
 
+def _screens_after(tenant: str, user: str, wanted: ScreenFilter) -> list[dict[str, Any]] | None:
+    """Return what to ask after answers that count already, whatever happens here: None if it cannot be chosen now."""
+    try:
+        state = service().states.current(tenant, user)
+        if state is None or state.stored is None:
+            return None
+        with service().load.turn():
+            return next_screens(state, service().signer, wanted.kinds, wanted.items, wanted.count)
+    except (Problem, UnknownItem):
+        return None
+
+
 def _own_choice(state: State, said: CellAnswer) -> Entry:
     assert state.stored is not None
     if (said.friends is None) == (said.circle is None):
         raise Problem(422, "who", "Name either friends or a circle.")
-    if said.item not in {item.id for item in state.items}:
-        raise UnknownItem(said.item)
+    _check_item(state, said.item)
     friends = tuple(dict.fromkeys(said.friends or ()))
     if said.circle is not None:
         assert state.wizard is not None
@@ -77,6 +106,11 @@ def _own_choice(state: State, said: CellAnswer) -> Entry:
     for friend in friends:
         state.stored.network.index(friend)
     return Entry("label", (Answer(said.item, friends, said.decision, each=True),))
+
+
+def _check_item(state: State, wanted: str) -> None:
+    if wanted not in {item.id for item in state.items}:
+        raise UnknownItem(wanted)
 
 
 def _said(after: State) -> Change:
