@@ -10,11 +10,12 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from privwiz.errors import DataError
+from privwiz_api.callers import Callers
 from privwiz_api.changes import Changes
 from privwiz_api.database import Database
 from privwiz_api.guard import guard
 from privwiz_api.health import health
-from privwiz_api.load import Load
+from privwiz_api.load import Load, Rates
 from privwiz_api.observe import observe
 from privwiz_api.openapi import describe
 from privwiz_api.page import know_visitor, page
@@ -72,14 +73,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     secret = settings.secret_key or secrets.token_hex(32)
     database, tokens = Database(settings.database_url), Tokens(settings, secret)
-    load = Load(settings.heavy, settings.patience)
+    load, rates = Load(settings.heavy, settings.patience), Rates()
+    callers = Callers(tokens, rates, settings.user_rate)
     states = States(database, load, settings.cached_users, settings.cached_policies)
     changes = Changes(database, states, load, settings.webhooks)
-    app.extensions["privwiz"] = Service(settings, database, load, states, changes, tokens, Signer(secret))
+    app.extensions["privwiz"] = Service(settings, database, load, states, changes, tokens, callers, Signer(secret))
     handle_problems(app)
     observe(app)
     app.before_request(know_visitor)
-    guard(app, settings, tokens)
+    guard(app, settings, callers, rates)
     app.register_api(health)
     for resource in (networks, circles, screens, policies, items, users):
         app.register_api(resource.routes)

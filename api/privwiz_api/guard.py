@@ -1,18 +1,16 @@
 """What stands before every route: the token, limits, the form of a body, security headers."""
 
 import json
-import time
 from typing import Any
 
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from privwiz_api.callers import Callers
 from privwiz_api.load import Rates
 from privwiz_api.problems import Problem
 from privwiz_api.settings import Settings
-from privwiz_api.states import Recent
-from privwiz_api.tokens import Caller, Tokens
 
 __all__ = ["CONTENT_POLICY", "MAX_BYTES", "guard"]
 
@@ -33,8 +31,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_REMEMBERED_TOKENS = 4096
-_REMEMBERED_SECONDS = 60
 
 
 class _StrictJson(DefaultJSONProvider):
@@ -47,36 +43,21 @@ class _StrictJson(DefaultJSONProvider):
             raise ValueError("nested too deeply") from None
 
 
-def guard(app: Flask, settings: Settings, tokens: Tokens) -> None:
+def guard(app: Flask, settings: Settings, callers: Callers, rates: Rates) -> None:
     """Check tokens, limits and bodies before every route of the API, and put security headers on every answer."""
     app.json = _StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
-    rates = Rates()
-    verified: Recent[tuple[float, Caller]] = Recent(_REMEMBERED_TOKENS)
-
-    def caller_of(token: str) -> Caller:
-        known = verified.get(token)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        try:
-            caller, seconds = tokens.verify(token)
-        except Problem as refused:
-            if refused.status == 401:
-                rates.count(f"refused/{request.remote_addr}", settings.user_rate)
-            raise
-        verified.put(token, (time.monotonic() + min(seconds, _REMEMBERED_SECONDS), caller))
-        return caller
 
     @app.before_request
     def authenticate() -> None:
         if request.path.startswith("/v1/") or request.path == "/v1":
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
-            g.caller = caller_of(token.strip() if kind.lower() == "bearer" else "")
+            g.caller = callers.of(token.strip() if kind.lower() == "bearer" else "", request.remote_addr)
 
     @app.before_request
     def limit() -> None:
         if hasattr(g, "caller"):
-            caller: Caller = g.caller
+            caller = g.caller
             rates.count(f"{caller.tenant}/{caller.id}", settings.backend_rate if caller.is_backend else settings.user_rate)
 
     app.before_request(_check_body)

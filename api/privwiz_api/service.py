@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from flask import Response, current_app, g, request
 
+from privwiz_api.callers import Callers
 from privwiz_api.changes import Change, Changes, Request, Result, digest
 from privwiz_api.database import Database
 from privwiz_api.load import Load
@@ -43,6 +44,7 @@ class Service:
     states: States
     changes: Changes
     tokens: Tokens
+    callers: Callers
     signer: Signer
 
 

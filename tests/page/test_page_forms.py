@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -353,3 +354,18 @@ def test_forms_compute_in_their_turn_only(ann, monkeypatch):
     ann.post("set", ann.form("review"), set=f'["allow","phone","open","{circle}",""]')
     assert len(turns) > 6
     assert all(turns)
+
+
+def test_an_address_that_guesses_links_is_told_to_come_again(ann):
+    """Bad links and bad tokens count together; a good link is let in from there still."""
+    strict = create_app(replace(ann.service.settings, user_rate=2))
+    browser = strict.test_client()
+    bad = {"Authorization": "Bearer guessed"}
+    guesses = [(browser.get("/wizard?token=guessed"), browser.get("/v1/items", headers=bad)) for _ in range(6)]
+    links, tokens = zip(*guesses, strict=True)
+    assert {answer.status_code for answer in links} == {answer.status_code for answer in tokens} == {401, 429}
+    late = next(answer for answer in links if answer.status_code == 429)
+    assert 1 <= int(late.headers["Retry-After"]) <= 60
+    assert "One moment, please" in late.text
+    assert browser.get(f"/wizard?token={ann.link()}").status_code == 200
+    strict.extensions["privwiz"].database.close()

@@ -34,7 +34,7 @@ def enter() -> Any:
     """
     if "token" not in request.args:
         return see("start")
-    caller, _ = service().tokens.verify(request.args["token"])
+    caller = service().callers.of(request.args["token"], request.remote_addr)
     version = service().states.version(caller.tenant, caller.subject)
     if caller.scopes != {"user"} or version is None or caller.generation not in (None, version.generation):
         return show("expired.html", 401, fields=[])
