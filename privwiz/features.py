@@ -140,9 +140,9 @@ def friend_features(network: EgoNetwork, circles: Circles) -> FriendFeatures:
 
 
 def _nearest_level(circles: Circles, resolution: float) -> Ints:
-    """Return the communities, numbered from 0 without gaps, of the level whose resolution has the nearest logarithm."""
+    """Return the communities of the level whose resolution has the nearest logarithm."""
     distance = [abs(math.log(found / resolution)) for found in circles.resolutions]
-    label: Ints = np.unique(circles.labels[distance.index(min(distance))], return_inverse=True)[1]
+    label: Ints = circles.labels[distance.index(min(distance))].astype(np.intp)
     return label
 
 
@@ -153,9 +153,9 @@ def _tails(network: EgoNetwork) -> Ints:
 
 def _rank(values: Floats | Ints) -> Floats:
     """Return the share of values that are smaller, equal ones counted half, so that the order of the friends does not count."""
-    _, at, count = np.unique(values, return_inverse=True, return_counts=True)
-    smaller = np.cumsum(count) - count
-    return np.asarray((smaller + count / 2)[at] / max(len(values), 1))
+    ordered = np.sort(values)
+    smaller, as_large = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray((smaller + as_large) / 2 / max(len(values), 1))
 
 
 def _position(network: EgoNetwork) -> dict[str, Floats]:
