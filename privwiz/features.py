@@ -140,9 +140,9 @@ def friend_features(network: EgoNetwork, circles: Circles) -> FriendFeatures:
 
 
 def _nearest_level(circles: Circles, resolution: float) -> Ints:
-    """Return the communities of the level whose resolution has the nearest logarithm."""
+    """Return the communities, numbered from 0 without gaps, of the level whose resolution has the nearest logarithm."""
     distance = [abs(math.log(found / resolution)) for found in circles.resolutions]
-    label: Ints = circles.labels[distance.index(min(distance))].astype(np.intp)
+    label: Ints = np.unique(circles.labels[distance.index(min(distance))], return_inverse=True)[1]
     return label
 
 
@@ -154,8 +154,8 @@ def _tails(network: EgoNetwork) -> Ints:
 def _rank(values: Floats | Ints) -> Floats:
     """Return the share of values that are smaller, equal ones counted half, so that the order of the friends does not count."""
     ordered = np.sort(values)
-    smaller, as_large = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return np.asarray((smaller + as_large) / 2 / max(len(values), 1))
+    smaller, not_larger = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray((smaller + not_larger) / 2 / max(len(values), 1))
 
 
 def _position(network: EgoNetwork) -> dict[str, Floats]:

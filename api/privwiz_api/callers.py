@@ -5,7 +5,7 @@ import time
 from privwiz_api.load import Rates
 from privwiz_api.problems import Problem
 from privwiz_api.states import Recent
-from privwiz_api.tokens import Caller, Tokens
+from privwiz_api.tokens import EXPIRED, Caller, Tokens
 
 __all__ = ["Callers"]
 
@@ -21,7 +21,7 @@ class Callers:
     tokens : Tokens
     rates : Rates
     bad_tokens : int
-        How many of them an address may send in a minute.
+        How many of them an address may send in a minute; those that only have expired do not count.
     """
 
     def __init__(self, tokens: Tokens, rates: Rates, bad_tokens: int) -> None:
@@ -44,7 +44,7 @@ class Callers:
         try:
             caller, seconds = self._tokens.verify(token)
         except Problem as refused:
-            if refused.status == 401:
+            if refused.status == 401 and refused.kind != EXPIRED:
                 self._rates.count(f"refused/{address}", self._bad_tokens)
             raise
         self._verified.put(token, (time.monotonic() + min(seconds, _REMEMBERED_SECONDS), caller))

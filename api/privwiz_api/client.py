@@ -216,11 +216,18 @@ class User:
         kinds: Iterable[str] = (),
         items: Iterable[str] = (),
     ) -> dict[str, Any] | None:
-        """Confirm a screen as `answer` does, and return the next one as `next_screen` does, in one request."""
+        """Confirm a screen as `answer` does, and return the next one as `next_screen` does, in one request.
+
+        Raises
+        ------
+        Refused
+            If the answer is refused; or if it counts, and only the next screen could not be had: then `next_screen` gets it.
+        """
+        kinds, items = list(kinds), list(items)
         said = {"screen": screen["id"], "values": list(values)}
-        wanted = {"kinds": list(kinds) or None, "items": list(items) or None}
-        screens = self._send("POST", "answers", {"answers": [said], "next": wanted})["screens"]
-        return self.next_screen(kinds, items) if screens is None else next(iter(screens), None)
+        wanted = {"kinds": kinds or None, "items": items or None}
+        following = self._send("POST", "answers", {"answers": [said], "next": wanted})["next"]
+        return self.next_screen(kinds, items) if following is None else next(iter(following["screens"]), None)
 
     def label(self, item: str, friends: str | Iterable[str], decision: str) -> Document:
         """Record the user's own choice for a friend or several."""

@@ -17,7 +17,7 @@ from privwiz.errors import PrivwizError, UnknownFriend, UnknownItem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Problem", "ProblemDocument", "handle_problems", "problem", "refuse_invalid"]
+__all__ = ["Problem", "ProblemDocument", "handle_problems", "log_failure", "problem", "refuse_invalid"]
 
 log = logging.getLogger("privwiz")
 
@@ -160,12 +160,16 @@ def handle_problems(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def refuse_all(error: Exception) -> Response:
-        log.error("failed", extra={"error": type(error).__name__, "at": _where(error)})
+        log_failure(error)
         return problem(500, "internal", "The service failed; the request id finds the reason in its log.")
 
 
+def log_failure(error: Exception) -> None:
+    """Log what failed and where, without the values that it failed on."""
+    log.error("failed", extra={"error": type(error).__name__, "at": _where(error)})
+
+
 def _where(error: Exception) -> str:
-    """The line that failed, without the values that it failed on."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

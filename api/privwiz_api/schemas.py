@@ -8,7 +8,7 @@ __all__ = [
     "Accept",
     "AnswerList",
     "Answered",
-    "AnsweredWithScreens",
+    "AnsweredWithNext",
     "Batch",
     "BatchResult",
     "CellFilter",
@@ -245,9 +245,13 @@ class Correction(_Body):
 class ScreenFilter(_Strict):
     """What to ask about."""
 
-    kinds: list[Kind] | None = Field(default=None, max_length=6)
-    items: list[Id] | None = Field(default=None, max_length=200)
+    kinds: list[Kind] | None = Field(default=None, min_length=1, max_length=6)
+    items: list[Id] | None = Field(default=None, min_length=1, max_length=200)
     count: int = Field(default=1, ge=1, le=5, description="Screens to give at once; they are answered in one request.")
+
+
+class NextScreens(ScreenFilter, _Body):
+    """What to ask about after the answers; with nothing in it, whatever tells most."""
 
 
 class Toggle(BaseModel):
@@ -305,7 +309,7 @@ class AnswerList(_Body):
     """One answer or many; all of them count, or none."""
 
     answers: list[ScreenAnswer | CellAnswer] = Field(min_length=1, max_length=MAX_ANSWERS)
-    next: ScreenFilter | None = Field(default=None, description="The screens to give with the answer; none without it.")
+    next: NextScreens | None = Field(default=None, description="Asks for the next screens in the same response.")
 
 
 class Answered(BaseModel):
@@ -315,12 +319,12 @@ class Answered(BaseModel):
     answers: int = Field(description="Entries of the log, retracted ones and retractions included.")
 
 
-class AnsweredWithScreens(Answered):
+class AnsweredWithNext(Answered):
     """How far the log has come, and what to ask next."""
 
-    screens: list[Screen] | None = Field(
+    next: ScreenList | None = Field(
         default=None,
-        description="What `next` asked for, absent without it; null where the service was too busy to choose: GET screens/next.",
+        description="The next screens of now, if the request asks for them; null where they could not be chosen.",
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, OctKey
 
 from privwiz.errors import DataError
@@ -27,6 +27,7 @@ __all__ = ["Caller", "Tokens", "derived_key"]
 log = logging.getLogger("privwiz")
 
 OWN_ISSUER = "privwiz"
+EXPIRED = "token-expired"
 SCOPES = ("sns", "user", "admin")
 
 _KEY_SET_ALGORITHMS = ("RS256", "ES256", "Ed25519")
@@ -117,7 +118,8 @@ class Tokens:
         Raises
         ------
         Problem
-            401 unless the signature, the issuer, the audience, the time and every claim are right.
+            401 unless the signature, the issuer, the audience, the time and every claim are right; of another kind for a token
+            that was right and has expired.
         """
         try:
             header = jws.extract_compact(token.encode()).headers()
@@ -125,6 +127,8 @@ class Tokens:
             claims = self._decode(token, header, own=own)
             caller = self._caller(claims, "tenant" if own else self._settings.tenant_claim, own=own)
             return caller, claims["exp"] - time.time()
+        except ExpiredTokenError:
+            raise _unauthorized(EXPIRED, "The token has expired; get a new one.") from None
         except (JoseError, ValueError, TypeError, KeyError):
             raise _unauthorized() from None
 
@@ -197,10 +201,12 @@ def _fetch_keys(url: str) -> KeySet:
         return KeySet.import_key_set(json.loads(answer.read(1_000_000)))
 
 
-def _unauthorized() -> Problem:
+def _unauthorized(
+    kind: str = "unauthorized", title: str = "A valid bearer token is needed: signature, issuer, audience and time are checked."
+) -> Problem:
     return Problem(
         401,
-        "unauthorized",
-        "A valid bearer token is needed: signature, issuer, audience and time are checked.",
+        kind,
+        title,
         {"WWW-Authenticate": 'Bearer realm="privwiz", error="invalid_token"'},
     )

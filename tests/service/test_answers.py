@@ -3,11 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from privwiz import Wizard
 from privwiz.circles import find_circles
 from privwiz_api import create_app
 from privwiz_api.documents import network_of
+from privwiz_api.states import States
 
 ANSWERS = "/v1/users/ann/answers"
 NEXT = "/v1/users/ann/screens/next"
@@ -58,12 +60,18 @@ def test_the_next_screens_come_with_the_answers(ann):
     said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}]}
     together = ann("POST", ANSWERS, said | {"next": {"kinds": ["cell", "circle"], "items": ["phone", "birthday"], "count": 2}})
     afterwards = ann("GET", f"{NEXT}?count=2&kinds=cell&kinds=circle&items=phone&items=birthday")
-    assert together.json == {"revision": 2, "answers": 1, "screens": afterwards.json["screens"]}
-    assert len(together.json["screens"]) == 2
+    assert together.json == {"revision": 2, "answers": 1, "next": afterwards.json}
+    assert len(together.json["next"]["screens"]) == 2
     assert together.headers["ETag"] == afterwards.headers["ETag"]
 
 
-@pytest.mark.parametrize("wanted", [{"items": ["nothing"]}, {"count": 6}, {"kinds": ["nothing"]}, {"more": 1}, 1])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *({"items": ["nothing"]}, {"items": []}, {"kinds": ["nothing"]}, {"kinds": []}),
+        *({"count": 0}, {"count": 6}, {"count": "2"}, {"count": True}, {"more": 1}, 1),
+    ],
+)
 def test_answers_are_not_recorded_where_no_such_screens_can_be_asked_for(ann, wanted):
     """What `next` cannot ask for is refused before anything is recorded."""
     said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "deny"}]}
@@ -78,7 +86,7 @@ def test_a_repeated_request_gets_the_screens_of_today(ann):
     ann("POST", ANSWERS, {"answers": [{"item": "phone", "friends": ["3"], "decision": "allow"}]})
     again = ann("POST", ANSWERS, said | {"next": {}}, key="one")
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert again.json == {**first, "screens": ann("GET", NEXT).json["screens"]}
+    assert again.json == {**first, "next": ann("GET", NEXT).json}
     assert again.json != first
     assert ann("POST", ANSWERS, said, key="one").status_code == 422, "without the screens it is another request"
 
@@ -90,7 +98,41 @@ def test_answers_that_count_are_acknowledged_though_the_item_to_ask_about_is_gon
     first = ann("POST", ANSWERS, said, key="one").json
     ann.as_admin()("PUT", "/v1/items", {"items": [{"id": "phone", "en": "phone", "zh": "phone"}]})
     again = ann("POST", ANSWERS, said, key="one")
-    assert (again.status_code, again.json) == (200, {**first, "screens": None})
+    assert (again.status_code, again.json) == (200, {**first, "next": None})
+
+
+@pytest.mark.parametrize("part", ["current", "turn"])
+def test_recorded_answers_are_acknowledged_whatever_happens_to_the_next_screen(ann, monkeypatch, part):
+    """A database that stops answering, and a fault of our own, unsay no answer."""
+
+    def fail(*_):
+        raise OperationalError("SELECT", {}, OSError()) if part == "current" else RuntimeError
+
+    if part == "current":
+        monkeypatch.setattr(States, "current", fail)
+    else:
+        monkeypatch.setattr("privwiz_api.routes.screens.next_screens", fail)
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "deny"}], "next": {}}
+    assert ann("POST", ANSWERS, said).json == {"revision": 2, "answers": 1, "next": None}
+    monkeypatch.undo()
+    assert len(ann("GET", "/v1/users/ann/export").json["answers"]) == 1
+
+
+def test_the_next_screens_are_not_those_of_the_next_user_of_the_same_id(ann, network, monkeypatch):
+    """Who was erased while an answer was recorded gets nothing of the user who is made anew under that id."""
+    token = ann("POST", "/v1/users/ann/wizard-links", {}).json["token"]
+    current = States.current
+
+    def erased_meanwhile(self, tenant, user):
+        ann("DELETE", "/v1/users/ann")
+        ann("PUT", "/v1/users/ann/network", network)
+        monkeypatch.undo()
+        return current(self, tenant, user)
+
+    monkeypatch.setattr(States, "current", erased_meanwhile)
+    said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "deny"}], "next": {}}
+    answer = ann("POST", ANSWERS, said, Authorization=f"Bearer {token}")
+    assert (answer.status_code, answer.json["next"]) == (200, None)
 
 
 def test_all_answers_count_or_none(ann):

@@ -207,9 +207,11 @@ def all_places_taken(app):
     thread = threading.Thread(target=compute)
     thread.start()
     held.wait(10)
-    yield
-    done.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 @pytest.mark.usefixtures("app")
@@ -231,7 +233,7 @@ def test_answers_count_though_nobody_can_choose_the_next_screen(ann, settings, a
     said = {"answers": [{"item": "phone", "friends": ["2"], "decision": "allow"}], "next": {}}
     first = here("POST", "/v1/users/ann/answers", said, key="one").json
     with all_places_taken(busy):
-        assert here("POST", "/v1/users/ann/answers", said, key="one").json == {**first, "screens": None}
+        assert here("POST", "/v1/users/ann/answers", said, key="one").json == {**first, "next": None}
     assert here("POST", "/v1/users/ann/answers", said, key="one").json == first
 
 

@@ -7,12 +7,12 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
 from privwiz.answers import Answer, Entry
-from privwiz.errors import UnknownItem
+from privwiz.errors import PrivwizError, UnknownItem
 from privwiz_api.changes import Change, Result, heard
-from privwiz_api.problems import Problem
+from privwiz_api.problems import Problem, log_failure
 from privwiz_api.schemas import (
     Answered,
-    AnsweredWithScreens,
+    AnsweredWithNext,
     AnswerList,
     CellAnswer,
     ScreenFilter,
@@ -23,6 +23,7 @@ from privwiz_api.schemas import (
 from privwiz_api.screens import answered, next_screens
 from privwiz_api.service import answer, caller_for, change, current, encode, make_change, need_network, service, unless_known
 from privwiz_api.states import State
+from privwiz_api.tokens import Caller
 
 __all__ = ["routes"]
 
@@ -34,15 +35,10 @@ def get_next_screens(path: UserPath, query: ScreenFilter) -> Response:
     """Say what to ask next."""
     state = current(path.user)
 
-    def body() -> bytes:
-        with service().load.turn():
-            screens = next_screens(state, service().signer, query.kinds, query.items, query.count)
-        return encode({"revision": state.version.revision, "screens": screens})
-
-    return unless_known(body, state.version.etag)
+    return unless_known(lambda: encode(_screens(state, query)), state.version.etag)
 
 
-@routes.post("/users/<user>/answers", responses={200: AnsweredWithScreens})
+@routes.post("/users/<user>/answers", responses={200: AnsweredWithNext})
 def post_answers(path: UserPath, body: AnswerList) -> Response:
     """Record confirmed screens, and choices that the user made unasked: all of them, or none; and say what to ask next."""
     caller = caller_for(path.user)
@@ -61,7 +57,7 @@ def post_answers(path: UserPath, body: AnswerList) -> Response:
 
     result = make_change(caller, path.user, "answers.add", plan, key_needed=True)
     if body.next is not None:
-        result = replace(result, body={**result.body, "screens": _screens_after(caller.tenant, path.user, body.next)})
+        result = replace(result, body={**result.body, "next": _screens_after(caller, path.user, body.next)})
     return answer(result)
 
 
@@ -79,15 +75,23 @@ def post_answers_undo(path: UserPath, body: Undo) -> Response:  # noqa: ARG001 -
     return change(caller_for(path.user), path.user, "answers.undo", plan, key_needed=True)
 
 
-def _screens_after(tenant: str, user: str, wanted: ScreenFilter) -> list[dict[str, Any]] | None:
-    """Return what to ask after answers that count already, whatever happens here: None if it cannot be chosen now."""
+def _screens(state: State, wanted: ScreenFilter) -> dict[str, Any]:
+    with service().load.turn():
+        screens = next_screens(state, service().signer, wanted.kinds, wanted.items, wanted.count)
+    return {"revision": state.version.revision, "screens": screens}
+
+
+def _screens_after(caller: Caller, user: str, wanted: ScreenFilter) -> dict[str, Any] | None:
+    """Return what to ask after answers that are recorded, None if it cannot be chosen: whatever fails here unsays no answer."""
     try:
-        state = service().states.current(tenant, user)
-        if state is None or state.stored is None:
+        state = service().states.current(caller.tenant, user)
+        if state is None or state.stored is None or caller.generation not in (None, state.version.generation):
             return None
-        with service().load.turn():
-            return next_screens(state, service().signer, wanted.kinds, wanted.items, wanted.count)
-    except (Problem, UnknownItem):
+        return _screens(state, wanted)
+    except (Problem, PrivwizError):
+        return None
+    except Exception as error:  # noqa: BLE001 - any other answer would say that nothing was recorded
+        log_failure(error)
         return None
 
 
