@@ -63,7 +63,7 @@ class Client:
         ann = Client("http://127.0.0.1:8080", token).user("ann")
         ann.put_network({"friends": {"bob": {}, "carol": {}}, "ties": [["bob", "carol"]]})
         screen = ann.next_screen()
-        ann.answer(screen, ["few"] * len(screen["toggles"]))
+        ann.answer(screen, [toggle["likeliest"] for toggle in screen["toggles"]])
         ann.accept(ann.policy())
     """
 
@@ -206,7 +206,7 @@ class User:
         return next(iter(self.next_screens(1, kinds, items)), None)
 
     def answer(self, screen: Mapping[str, Any], values: Sequence[str | float | None]) -> Document:
-        """Confirm a screen: one value for each toggle."""
+        """Confirm a screen: for each toggle one of its choices, or where it has none a share; None says nothing."""
         return self.answer_all([{"screen": screen["id"], "values": list(values)}])
 
     def answer_and_next(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,7 @@ def problem(status: int, kind: str, title: str, headers: Any = None, invalid: li
     }
     if invalid is not None:
         document["invalid"] = invalid
-    return Response(json.dumps(document), status, headers, content_type="application/problem+json")
+    return Response(json.dumps(document) + "\n", status, headers, content_type="application/problem+json")
 
 
 def as_problem(error: PrivwizError) -> Problem:
@@ -113,9 +114,22 @@ def _place(part: int | str) -> str:
 
 
 def _what(wrong: Any) -> str:
-    if wrong["type"] == "literal_error":
+    kind: str = wrong["type"]
+    if kind == "literal_error":
         return f"must be {wrong['ctx']['expected']}"
-    return "is not expected here" if wrong["type"] == "extra_forbidden" else wrong["type"].replace("_", " ")
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if _SCHEMA.issuperset(wrong.get("ctx", ())):
+        return re.sub(r"^\w+ should", "must", str(wrong["msg"]))
+    return kind.replace("_", " ")
+
+
+_WORDS = {"extra_forbidden": "is not expected here", "missing": "missing"} | dict.fromkeys(
+    ("dict_type", "model_type"), "must be an object"
+)
+
+_SCHEMA = {"le", "ge", "lt", "gt", "min_length", "max_length", "actual_length", "field_type", "pattern"}
+"""Of what pydantic's words on an error may be made without repeating anything that was sent."""
 
 
 def _closest(wrongs: "Sequence[Any]") -> list[tuple[tuple[int | str, ...], Any]]:

@@ -5,12 +5,18 @@ from typing import Any
 
 from privwiz.answers import CELL_CHOICES, CIRCLE_SHARES, Entry
 from privwiz.belief import Layout
+from privwiz.errors import DataError
 from privwiz.screens import Screen, Toggle
 from privwiz_api.problems import Problem
 from privwiz_api.signing import Signer
 from privwiz_api.states import State
 
 __all__ = ["answered", "next_screens"]
+
+_VALUES = (
+    "Give one value for each toggle of the screen: one of its choices, or where it has none a share from 0 to 1 or nobody, few, "
+    "half, most, everybody; null says nothing."
+)
 
 
 def next_screens(
@@ -38,9 +44,8 @@ def answered(state: State, signer: Signer, screen: str, values: list[str | float
     Raises
     ------
     Problem
-        422 for an id that was not given out for this user, 409 if the state is no longer the one it was made for.
-    DataError
-        If the values do not fit the screen's toggles.
+        422 for an id that was not given out for this user, or values that do not fit the screen's toggles; 409 if the state is no
+        longer the one it was made for.
     """
     stated = signer.read(screen, _purpose(state))
     if stated is None:
@@ -58,7 +63,10 @@ def answered(state: State, signer: Signer, screen: str, values: list[str | float
         members = (row,) if row < n else layout.groups[row - n]
         choices = CELL_CHOICES if row < n else () if row - n == everybody else tuple(CIRCLE_SHARES)
         toggles.append(Toggle(state.items[j], tuple(layout.network.friends[i] for i in members), 0.0, choices, 0.0, sure=False))
-    wizard.answer(Screen(kind, tuple(toggles), ("", ""), 0.0, 0.0, len(state.log)), values)
+    try:
+        wizard.answer(Screen(kind, tuple(toggles), ("", ""), 0.0, 0.0, len(state.log)), values)
+    except DataError:
+        raise Problem(422, "values", _VALUES) from None
     return wizard.log[-1]
 
 

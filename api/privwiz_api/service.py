@@ -179,5 +179,5 @@ def unless_known(body: bytes | Callable[[], bytes], etag: str, content_type: str
 
 
 def encode(document: Any) -> bytes:
-    """Write a document as JSON."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """Write a document as a line of JSON."""
+    return (json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode()

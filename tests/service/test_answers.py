@@ -166,7 +166,8 @@ def test_values_must_fit_the_toggles(ann):
     """Too few values, and words that no toggle takes, are refused."""
     screen = ann("GET", NEXT).json["screens"][0]
     for values in ([], ["perhaps"] * len(screen["toggles"])):
-        assert ann("POST", ANSWERS, {"answers": [{"screen": screen["id"], "values": values}]}).status_code == 422
+        refused = ann("POST", ANSWERS, {"answers": [{"screen": screen["id"], "values": values}]})
+        assert (refused.status_code, refused.json["type"]) == (422, "urn:privwiz:problem:values")
 
 
 def test_a_choice_for_a_circle_is_one_for_its_members(ann):

@@ -85,10 +85,21 @@ def test_no_problem_echoes_what_was_sent(ann, method, path, body):
             [{"where": "answers.0.decision", "what": "must be 'allow', 'deny' or 'unsure'"}],
         ),
         ("POST", "answers", {"answers": [{"screen": "x"}]}, [{"where": "answers.0.values", "what": "missing"}]),
+        ("GET", "screens/next?count=9", None, [{"where": "count", "what": "must be less than or equal to 5"}]),
+        (
+            *("POST", "answers", {"answers": [{"screen": "x", "values": []}], "next": {"count": "2"}}),
+            [{"where": "next.count", "what": "must be a valid integer"}],
+        ),
+        (
+            "PUT",
+            "network",
+            {"friends": [], "ties": 1},
+            [{"where": "friends", "what": "must be an object"}, {"where": "ties", "what": "must be a valid list"}],
+        ),
     ],
 )
 def test_a_problem_says_what_would_do(ann, method, path, body, invalid):
-    """A word that is none of those admitted is told which are; of several shapes only the one meant is spoken of."""
+    """What is admitted is told: which words, how many, of which type; of several shapes only the one meant is spoken of."""
     assert ann(method, f"/v1/users/ann/{path}", body).json["invalid"] == invalid
 
 

@@ -109,3 +109,16 @@ def test_a_stopped_server_finishes_what_it_does(run_server, database_url, app, s
         assert answer.result()
     assert server.process.wait(40) == 0
     client.close()
+
+
+def test_a_stopped_server_leaves_one_file(run_server, tmp_path, sign, network):
+    """After SIGTERM all that was written is in SQLite's one file, which may be copied."""
+    path = tmp_path / "own.db"
+    server = run_server(f"sqlite:///{path}")
+    client = Client(server.url, sign("t"), tries=1)
+    client.user("ann").put_network(network)
+    client.close()
+    assert path.with_name("own.db-wal").exists()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(40) == 0
+    assert [file.name for file in tmp_path.glob("own.db*")] == ["own.db"]
