@@ -129,6 +129,19 @@ def test_without_a_valid_token_every_route_is_closed(victim, before, sign, route
         assert refused.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+def test_a_token_that_has_only_expired_is_told_so(ann, sign):
+    """Who holds a good token of yesterday is told to get a new one; a forged one is not told what time it is."""
+    refusals = [
+        ann("GET", "/v1/users/ann/policy", Authorization=f"Bearer {token}").json["type"].rpartition(":")[2]
+        for token in (
+            sign(ann.tenant, seconds=-60),
+            sign(ann.tenant, seconds=-60, secret="a secret of somebody else, long enough"),
+            sign(ann.tenant, seconds=-60, aud="other"),
+        )
+    ]
+    assert refusals == ["token-expired", "unauthorized", "unauthorized"]
+
+
 @pytest.mark.parametrize("route", OF_USER, ids=" ".join)
 def test_another_tenants_user_is_not_there(victim, before, sign, route):
     """Another tenant's backend, and its user of the same id, are answered as if there were no such user."""
