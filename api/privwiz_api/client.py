@@ -16,6 +16,7 @@ from privwiz_api.documents import document_of
 __all__ = ["Client", "Document", "Refused", "User"]
 
 _AGAIN = (429, 502, 503, 504)
+_LONGEST_PAUSE = 10.0
 
 
 class Refused(PrivwizError, RuntimeError):
@@ -115,7 +116,7 @@ class Client:
                 answer = self._exchange(method, path, data, headers)
             except (OSError, http.client.HTTPException):
                 self.close()
-                time.sleep(0.1 * 2**attempt)
+                time.sleep(_pause(attempt))
                 continue
             status, answer_headers, content = answer
             if status < 400:
@@ -123,7 +124,7 @@ class Client:
             refused = Refused(status, _problem(content))
             if status not in _AGAIN:
                 break
-            time.sleep(min(10.0, float(answer_headers.get("Retry-After") or 0.1 * 2**attempt)))
+            time.sleep(min(_LONGEST_PAUSE, float(answer_headers.get("Retry-After") or _pause(attempt))))
         raise refused
 
     def close(self) -> None:
@@ -304,6 +305,10 @@ class User:
 
     def _path(self, path: str) -> str:
         return f"/v1/users/{quote(self.id, safe='')}/{path}"
+
+
+def _pause(attempt: int) -> float:
+    return min(_LONGEST_PAUSE, 0.1 * 2.0**attempt)
 
 
 def _problem(content: bytes) -> Mapping[str, Any]:

@@ -41,6 +41,12 @@ class Load:
         for thread in self.threads:
             thread.start()
 
+    def wait_for_more(self):
+        """Wait until one more write is acknowledged."""
+        known, end = sum(self.said.values()), time.monotonic() + 60
+        while sum(self.said.values()) == known and time.monotonic() < end:
+            time.sleep(0.02)
+
     def end(self):
         """Stop the users and wait for them."""
         self.stop.set()
@@ -91,7 +97,8 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(what, run_server
     rng = random.Random(7)
     kills = KILLS if what == "worker" else KILLS // 3
     for _ in range(kills):
-        time.sleep(rng.uniform(0.05, 0.6))
+        load.wait_for_more()
+        time.sleep(rng.uniform(0, 0.6))
         if what == "server":
             server.kill()
             server.start()
