@@ -2,20 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from privwiz.community import Community, simulate_users
 from privwiz.errors import DataError
 from privwiz.files import FilePath, writing
 from privwiz.graphs import FIELDS, EgoNetwork
 from privwiz.regimes import Regime
-from privwiz.simulate import Cell, SimulatedPolicy, sample_answers
-from privwiz.tables import write_table
+from privwiz.simulate import SimulatedPolicy, sample_answers
+from privwiz.tables import write_table, writing_rows
 
 __all__ = ["write_community", "write_decisions", "write_snap_ego_network"]
-
-_Table: TypeAlias = tuple[tuple[str, ...], Sequence[Sequence[object]]]
-"""Names of the columns, and the columns."""
 
 _SNAP_FIELDS = {
     "concentration": "education;concentration;id",
@@ -70,17 +66,23 @@ def write_community(
     MissingExtra
         Parquet is asked for and pyarrow is not installed.
     """
-    policies = [policy for _, policy in simulate_users(community, users, regime, seed)]
+    policies = (policy for _, policy in simulate_users(community, users, regime, seed))
+    decided = write_decisions(policies, directory, answers_per_item=answers_per_item, seed=seed, ending=ending)
     tables = {
-        "edges": _table(("source", "target", "weight"), list(community.graph.edges(data="weight"))),
-        "profiles": _table(("user", "field", "value"), _profile_rows(community)),
-        "groups": _table(("kind", "name", "user"), [(g.kind, g.name, user) for g in community.groups for user in g.members]),
+        "edges": (("source", "target", "weight"), list(community.graph.edges(data="weight"))),
+        "profiles": (("user", "field", "value"), _profile_rows(community)),
+        "groups": (("kind", "name", "user"), [(g.kind, g.name, user) for g in community.groups for user in g.members]),
     }
-    return _write_tables(tables | _decisions(policies, answers_per_item, seed), directory, ending)
+    paths = []
+    for name, (columns, rows) in tables.items():
+        paths.append(Path(directory) / f"{name}{ending}")
+        values = list(zip(*rows, strict=True)) or [()] * len(columns)
+        write_table(paths[-1], dict(zip(columns, values, strict=True)))
+    return (*paths, *decided)
 
 
 def write_decisions(
-    policies: Sequence[SimulatedPolicy],
+    policies: Iterable[SimulatedPolicy],
     directory: FilePath,
     *,
     answers_per_item: int = 10,
@@ -91,8 +93,8 @@ def write_decisions(
 
     Parameters
     ----------
-    policies : sequence of SimulatedPolicy
-        In the order in which they are written.
+    policies : iterable of SimulatedPolicy
+        In the order in which they are written, one after the other; the tables are there when all are.
     directory, answers_per_item, seed, ending
         As in `write_community`.
 
@@ -108,7 +110,13 @@ def write_decisions(
     MissingExtra
         Parquet is asked for and pyarrow is not installed.
     """
-    return _write_tables(_decisions(policies, answers_per_item, seed), directory, ending)
+    folder, names = _make_folder(directory), ("user", "item", "friend", "decision")
+    paths = tuple(folder / f"{name}{ending}" for name in ("policies", "answers"))
+    with writing_rows(paths[0], names) as decide, writing_rows(paths[1], names) as answer:
+        for policy in policies:
+            decide((policy.ego, *cell) for cell in policy.cells())
+            answer((policy.ego, *cell) for cell in sample_answers(policy, answers_per_item, seed))
+    return paths
 
 
 def write_snap_ego_network(
@@ -165,35 +173,6 @@ def write_snap_ego_network(
         paths.append(folder / f"{name}.{suffix}")
         with writing(paths[-1]) as file:
             file.write("".join(f"{line}\n" for line in text).encode())
-    return tuple(paths)
-
-
-def _decisions(policies: Sequence[SimulatedPolicy], answers_per_item: int, seed: int) -> dict[str, _Table]:
-    return {
-        "policies": _decision_table((policy.ego, policy.cells()) for policy in policies),
-        "answers": _decision_table((policy.ego, sample_answers(policy, answers_per_item, seed)) for policy in policies),
-    }
-
-
-def _decision_table(decided: Iterable[tuple[str, Iterable[Cell]]]) -> _Table:
-    columns: tuple[list[str], ...] = ([], [], [], [])
-    for user, cells in decided:
-        # Not strict: a user without friends has no cells, and so no columns.
-        for column, values in zip(columns, zip(*((user, *cell) for cell in cells), strict=True), strict=False):
-            column.extend(values)
-    return ("user", "item", "friend", "decision"), columns
-
-
-def _table(names: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> _Table:
-    return names, list(zip(*rows, strict=True)) or [()] * len(names)
-
-
-def _write_tables(tables: Mapping[str, _Table], directory: FilePath, ending: str) -> tuple[Path, ...]:
-    folder = _make_folder(directory)
-    paths = []
-    for name, (columns, values) in tables.items():
-        paths.append(folder / f"{name}{ending}")
-        write_table(paths[-1], dict(zip(columns, values, strict=True)))
     return tuple(paths)
 
 

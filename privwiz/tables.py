@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from numbers import Integral, Real
@@ -24,6 +25,7 @@ __all__ = [
     "stored_texts",
     "text_of",
     "write_table",
+    "writing_rows",
 ]
 
 Column: TypeAlias = Sequence[object] | np.ndarray[Any, Any]
@@ -151,6 +153,35 @@ def write_table(path: FilePath, columns: Mapping[str, Column]) -> None:
         _write_parquet(path, lists, texts)
     else:
         raise _wrong_ending(path)
+
+
+@contextmanager
+def writing_rows(path: FilePath, names: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[object]]], None]]:
+    """Write a table of text row by row, so that memory does not grow with it; otherwise as `write_table`.
+
+    Yields a function that takes more rows, each with one value for each of ``names``. The file is there when all are written.
+    """
+    source, rows = source_name(path), list[Sequence[object]]()
+    if path == STANDARD or ending(path) == ".csv":
+        pieces = _csv_pieces(path, names)
+    elif ending(path) == ".parquet":
+        pieces = _parquet_pieces(path, names)
+    else:
+        raise _wrong_ending(path)
+    with pieces as write_piece:
+
+        def write_out() -> None:
+            write_piece([_texts(name, values, source) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
+            rows.clear()
+
+        def write(more: Iterable[Sequence[object]]) -> None:
+            rows.extend(more)
+            if len(rows) >= _PIECE:
+                write_out()
+
+        yield write
+        if rows:
+            write_out()
 
 
 def text_of(value: object) -> str:
@@ -305,14 +336,28 @@ class _RowSink:
         self.write = write
 
 
-def _write_csv(path: FilePath, texts: dict[str, list[str]]) -> None:
+@contextmanager
+def _csv_pieces(path: FilePath, names: Iterable[str]) -> Iterator[Callable[[Sequence[Sequence[str]]], object]]:
     with writing(path) as file:
         lines = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         # The line end given here decides what is quoted: with "\n" alone, a value with a bare "\r" would not come back.
         writer = csv.writer(_RowSink(lambda row: lines.write(row[:-2] + "\n")), lineterminator="\r\n")
-        writer.writerow(texts)
-        writer.writerows(zip(*texts.values(), strict=True))
+        writer.writerow(names)
+        yield lambda columns: writer.writerows(zip(*columns, strict=True))
         lines.detach()
+
+
+def _write_csv(path: FilePath, texts: dict[str, list[str]]) -> None:
+    with _csv_pieces(path, texts) as write:
+        write(list(texts.values()))
+
+
+@contextmanager
+def _parquet_pieces(path: FilePath, names: Sequence[str]) -> Iterator[Callable[[Sequence[Sequence[str]]], object]]:
+    pa, pq = pyarrow("writing Parquet")
+    schema = pa.schema([(name, pa.string()) for name in names])
+    with writing(path) as file, pq.ParquetWriter(file, schema) as writer:
+        yield lambda columns: writer.write_table(pa.table(list(columns), schema=schema))
 
 
 def _write_parquet(path: FilePath, lists: dict[str, list[object]], texts: dict[str, list[str]]) -> None:

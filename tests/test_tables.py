@@ -19,7 +19,7 @@ from pyarrow import parquet as pq
 
 from privwiz.errors import DataError, MissingExtra
 from privwiz.files import ending, read_text, reading, source_name, writing
-from privwiz.tables import Table, iter_tables, read_table, text_of, write_table
+from privwiz.tables import Table, iter_tables, read_table, text_of, write_table, writing_rows
 
 LAWS = settings(max_examples=40)
 
@@ -420,3 +420,30 @@ def test_parquet_without_pyarrow_names_the_extra():
         "or in a clone make EXTRAS=parquet extras"
         for what in ("reading", "writing")
     ]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_rows_written_one_after_the_other_are_the_table(tmp_path, monkeypatch, ending):
+    """However many rows come at once, and into however many pieces they go, they are those of the table written at once."""
+    monkeypatch.setattr("privwiz.tables._PIECE", 3)
+    rows = [(f"user, {k}", 'say "hi"\r' if k % 2 else "") for k in range(10)]
+    with writing_rows(tmp_path / f"rows{ending}", ("user", "said")) as write:
+        for first, last in ((0, 0), (0, 2), (2, 3), (3, 9), (9, 10)):
+            write(rows[first:last])
+    write_table(tmp_path / f"table{ending}", dict(zip(("user", "said"), zip(*rows, strict=True), strict=True)))
+    written, expected = (read_table(tmp_path / f"{name}{ending}", ("user", "said")) for name in ("rows", "table"))
+    assert list(written.rows()) == list(expected.rows()) == rows
+    if ending == ".csv":
+        assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_rows_that_cannot_all_be_written_leave_the_old_file(tmp_path, ending):
+    """A row that fails, and half a character, leave what was there before."""
+    path = tmp_path / f"rows{ending}"
+    write_table(path, {"user": ["ann"]})
+    before = path.read_bytes()
+    for bad in ("\ud800", object()):
+        with pytest.raises(DataError, match="user"), writing_rows(path, ("user",)) as write:
+            write([("bob",), (bad,)])
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]

@@ -112,10 +112,12 @@ def _invent(
 
     note(f"Simulating {people} people ...")
     community = simulate_community(people, seed)
-    note(f"Deciding for {len(users) or people} of them, and writing ...")
-    return write_community(
-        community, folder, users=users or None, regime=regime, seed=seed, answers_per_item=per_item, ending=f".{form}"
-    )
+    for user in users:
+        community.ego_network(user)  # whoever is unknown is told before anything is written
+    with progress(users or community.users, "Deciding") as deciders:
+        return write_community(
+            community, folder, users=deciders, regime=regime, seed=seed, answers_per_item=per_item, ending=f".{form}"
+        )
 
 
 def _decide(
