@@ -161,7 +161,7 @@ def writing_rows(path: FilePath, names: Sequence[str]) -> Iterator[Callable[[Ite
 
     Yields a function that takes more rows, each with one value for each of ``names``. The file is there when all are written.
     """
-    source, rows = source_name(path), list[Sequence[object]]()
+    source, rows, done = source_name(path), list[Sequence[object]](), 0
     if path == STANDARD or ending(path) == ".csv":
         pieces = _csv_pieces(path, names)
     elif ending(path) == ".parquet":
@@ -171,7 +171,9 @@ def writing_rows(path: FilePath, names: Sequence[str]) -> Iterator[Callable[[Ite
     with pieces as write_piece:
 
         def write_out() -> None:
-            write_piece([_texts(name, values, source) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
+            nonlocal done
+            write_piece([_texts(name, values, source, done) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
+            done += len(rows)
             rows.clear()
 
         def write(more: Iterable[Sequence[object]]) -> None:
@@ -343,8 +345,10 @@ def _csv_pieces(path: FilePath, names: Iterable[str]) -> Iterator[Callable[[Sequ
         # The line end given here decides what is quoted: with "\n" alone, a value with a bare "\r" would not come back.
         writer = csv.writer(_RowSink(lambda row: lines.write(row[:-2] + "\n")), lineterminator="\r\n")
         writer.writerow(names)
-        yield lambda columns: writer.writerows(zip(*columns, strict=True))
-        lines.detach()
+        try:
+            yield lambda columns: writer.writerows(zip(*columns, strict=True))
+        finally:
+            lines.detach()
 
 
 def _write_csv(path: FilePath, texts: dict[str, list[str]]) -> None:
@@ -381,13 +385,13 @@ def _plain(values: Column) -> list[object]:
     return [value.item() if isinstance(value, np.generic) else value for value in listed]
 
 
-def _texts(name: str, values: Sequence[object], source: str) -> list[str]:
+def _texts(name: str, values: Sequence[object], source: str, before: int = 0) -> list[str]:
     texts = []
     try:
         for value in values:
             texts.append(text_of(value))  # noqa: PERF401 - how far it came tells the row
     except TypeError:
-        wrong = f"column {name!r}, row {len(texts) + 1} holds {values[len(texts)]!r:.80}; give text or numbers"
+        wrong = f"column {name!r}, row {before + len(texts) + 1} holds {values[len(texts)]!r:.80}; give text or numbers"
         raise DataError(wrong, source=source) from None
     try:
         "".join(texts).encode()

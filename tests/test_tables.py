@@ -437,13 +437,30 @@ def test_rows_written_one_after_the_other_are_the_table(tmp_path, monkeypatch, e
         assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
 
 
+def each(write, *pieces):
+    """Write one piece after the other."""
+    for piece in pieces:
+        write(piece)
+
+
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_rows_that_cannot_all_be_written_leave_the_old_file(tmp_path, ending):
-    """A row that fails, and half a character, leave what was there before."""
+def test_rows_that_cannot_all_be_written_leave_the_old_file(tmp_path, monkeypatch, ending):
+    """A value that is no text is told with its row; it, and half a character, leave what was there before."""
+    monkeypatch.setattr("privwiz.tables._PIECE", 3)
     path = tmp_path / f"rows{ending}"
     write_table(path, {"user": ["ann"]})
     before = path.read_bytes()
-    for bad in ("\ud800", object()):
-        with pytest.raises(DataError, match="user"), writing_rows(path, ("user",)) as write:
-            write([("bob",), (bad,)])
+    for bad, told in (("\ud800", "half a character"), (object(), "column 'user', row 5 holds")):
+        with pytest.raises(DataError, match=told), writing_rows(path, ("user",)) as write:
+            each(write, [("bob",)] * 3, [("bob",), (bad,)])
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
+
+
+def test_standard_output_stays_open_when_rows_fail(monkeypatch, capfdbinary):
+    """Whatever goes wrong between rows, one can go on printing."""
+    monkeypatch.setattr("privwiz.tables._PIECE", 3)
+    with pytest.raises(DataError), writing_rows("-", ("user",)) as write:
+        each(write, [("ann",)] * 3, [(object(),)])
+    sys.stdout.flush()
+    print("still here")
+    assert capfdbinary.readouterr().out.endswith(b"still here\n")

@@ -308,7 +308,7 @@ class User:
 
 
 def _pause(attempt: int) -> float:
-    return min(_LONGEST_PAUSE, 0.1 * 2.0**attempt)
+    return min(_LONGEST_PAUSE, 0.1 * 2.0 ** min(attempt, 10))
 
 
 def _problem(content: bytes) -> Mapping[str, Any]:

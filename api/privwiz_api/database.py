@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event, text
@@ -99,6 +101,14 @@ class Database:
         """Close the connections that are not in use."""
         if self._engine is not None and self._process == os.getpid():
             self._engine.dispose()
+
+    def settle(self) -> None:
+        """Bring all that was written into SQLite's one file, when no process uses it any more."""
+        if self.is_sqlite:
+            self.close()
+            there = f"{Path(str(self.url.database)).absolute().as_uri()}?mode=rw"
+            with suppress(sqlite3.Error), closing(sqlite3.connect(there, uri=True)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _open(self) -> Engine:
         if not self.is_sqlite:

@@ -119,7 +119,7 @@ def _what(wrong: Any) -> str:
         return f"must be {wrong['ctx']['expected']}"
     if kind in _WORDS:
         return _WORDS[kind]
-    if _SCHEMA.issuperset(wrong.get("ctx", ())):
+    if _HARMLESS.issuperset(wrong.get("ctx", ())):
         return re.sub(r"^\w+ should", "must", str(wrong["msg"]))
     return kind.replace("_", " ")
 
@@ -128,7 +128,7 @@ _WORDS = {"extra_forbidden": "is not expected here", "missing": "missing"} | dic
     ("dict_type", "model_type"), "must be an object"
 )
 
-_SCHEMA = {"le", "ge", "lt", "gt", "min_length", "max_length", "actual_length", "field_type", "pattern"}
+_HARMLESS = {"le", "ge", "lt", "gt", "min_length", "max_length", "actual_length", "field_type", "pattern"}
 """Of what pydantic's words on an error may be made without repeating anything that was sent."""
 
 

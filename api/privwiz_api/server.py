@@ -104,7 +104,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn makes its own files there
             "when_ready": lambda _: self._ready(),
             "post_fork": lambda _, __: self._begin(),
-            "worker_exit": lambda _, __: self._end(),
+            "on_exit": lambda _: self._app.extensions["privwiz"].database.settle(),
             "child_exit": lambda _, worker: multiprocess.mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
         }
         for name, value in chosen.items():
@@ -120,17 +120,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
         _keep_memory()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        service = self._service
-        Courier(service.database, service.changes, self._settings.webhooks, private=self._settings.private_webhooks).start()
-
-    def _end(self) -> None:
-        """What each worker does last: who closes SQLite's last connection brings all that was written into the one file."""
-        self._service.database.close()
-
-    @property
-    def _service(self) -> Service:
         service: Service = self._app.extensions["privwiz"]
-        return service
+        Courier(service.database, service.changes, self._settings.webhooks, private=self._settings.private_webhooks).start()
 
     def load(self) -> Flask:
         """Return the application, the same for all workers."""

@@ -126,6 +126,7 @@ class Tokens:
             own = header.get("kid") == OWN_ISSUER
             claims = self._decode(token, header, own=own)
             caller = self._caller(claims, "tenant" if own else self._settings.tenant_claim, own=own)
+            self._check(claims, own=own)
             return caller, claims["exp"] - time.time()
         except ExpiredTokenError:
             raise _unauthorized(EXPIRED, "The token has expired; get a new one.") from None
@@ -133,7 +134,6 @@ class Tokens:
             raise _unauthorized() from None
 
     def _decode(self, token: str, header: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
-        issuer = OWN_ISSUER if own else self._settings.jwt_issuer
         if own:
             decoded = jwt.decode(token, self._own, algorithms=["HS256"])
         elif self._secret is not None:
@@ -142,14 +142,17 @@ class Tokens:
             decoded = jwt.decode(token, self._keys.having(header.get("kid")), algorithms=self._algorithms)
         else:
             raise _unauthorized()
+        return decoded.claims
+
+    def _check(self, claims: Mapping[str, Any], *, own: bool) -> None:
+        """Check issuer, audience and times; the end last, so that only what is right otherwise is told to have expired."""
         jwt.JWTClaimsRegistry(
             leeway=0 if own else _LEEWAY,
-            iss={"essential": True, "value": issuer},
+            iss={"essential": True, "value": OWN_ISSUER if own else self._settings.jwt_issuer},
             aud={"essential": True, "value": self._settings.jwt_audience},
             exp={"essential": True},
             sub={"essential": True},
-        ).validate(decoded.claims)
-        return decoded.claims
+        ).validate({**{name: value for name, value in claims.items() if name != "exp"}, "exp": claims["exp"]})
 
     def _caller(self, claims: Mapping[str, Any], tenant_claim: str, *, own: bool) -> Caller:
         tenant, subject, scope = claims[tenant_claim], claims["sub"], claims["scope"]

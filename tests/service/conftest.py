@@ -154,7 +154,7 @@ def another():
 def token(of_tenant, subject="backend", scope="sns", *, secret=SECRET, seconds=600, **claims):
     """Sign a token as the SNS's issuer does."""
     now = int(time.time())
-    body = {"iss": "sns", "aud": "privwiz", "sub": subject, "tenant": of_tenant, "scope": scope, "iat": now, "exp": now + seconds}
+    body = {"exp": now + seconds, "iss": "sns", "aud": "privwiz", "sub": subject, "tenant": of_tenant, "scope": scope, "iat": now}
     return jwt.encode({"alg": "HS256"}, body | claims, OctKey.import_key(secret))
 
 

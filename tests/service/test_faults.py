@@ -44,7 +44,8 @@ class Load:
     def wait_for_more(self):
         """Wait until one more write is acknowledged."""
         known, end = sum(self.said.values()), time.monotonic() + 60
-        while sum(self.said.values()) == known and time.monotonic() < end:
+        while sum(self.said.values()) == known:
+            assert time.monotonic() < end, "nothing is acknowledged any more"
             time.sleep(0.02)
 
     def end(self):
